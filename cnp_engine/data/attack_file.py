@@ -24,5 +24,5 @@ def load_trigger(
     size: tuple[int, int] | None = None,
     classes: int | None = None,
 ) -> Attack:
-    """A bare trigger: safetensors with ``pattern`` and ``weight``, or a PNG (alpha is the weight)."""
+    """A bare trigger: safetensors ``pattern``, ``weight``, or a PNG whose alpha is the weight."""
     raise NotImplementedError

@@ -6,7 +6,7 @@ Knows nothing of files or formats (a `Reader` does), of runs, or of what labels 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,10 +16,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a reader made of the positions it was asked for; unreadable ones are left out."""
+    """What a reader made of the positions it was asked for; unreadable ones are left out.
 
-    images: Tensor  # uint8 (n, 3, H, W), RGB
-    positions: Tensor  # int64 (n,), a subsequence of what was asked for
+    images: uint8 (n, 3, H, W), RGB. positions: int64 (n,), a subsequence of what was asked for.
+    """
+
+    images: Tensor
+    positions: Tensor
     notices: tuple[str, ...] = ()
 
 
@@ -91,12 +94,41 @@ class ImageSet:
         )
 
 
+@dataclass(frozen=True)
+class DataSource:
+    """spec: as given. sha256: of the content. size: (height, width) every image is brought to.
+
+    classes: names by label, empty where unlabelled. train, test: None where there is no such
+    split; a source without splits is all in ``train``. notices: sentences for people.
+    """
+
+    spec: str
+    sha256: str
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+    train: ImageSet | None
+    test: ImageSet | None
+    notices: tuple[str, ...] = ()
+
+
 def _positions(indices: Sequence[int] | Tensor | None, count: int) -> Sequence[int]:
     if indices is None:
         return range(count)
     return [int(i) for i in (indices.tolist() if isinstance(indices, Tensor) else indices)]
 
 
-def empty_images(size: tuple[int, int]) -> Tensor:
-    """No image, in the shape of some: uint8 (0, 3, H, W)."""
-    return torch.empty((0, 3, *size), dtype=torch.uint8)
+def empty_images(count: int, size: tuple[int, int]) -> Tensor:
+    """Room for ``count`` images: uint8 (count, 3, H, W), not initialised."""
+    return torch.empty((count, 3, *size), dtype=torch.uint8)
+
+
+def name_some(names: Iterable[str], shown: int = 3) -> str:
+    """``a, b, c and 4 more``: the first few of a list a sentence should name."""
+    every = list(names)
+    rest = len(every) - shown
+    return ", ".join(every[:shown]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def count_of(count: int, noun: str) -> str:
+    """``1 image``, ``1,200 images``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

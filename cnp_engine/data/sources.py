@@ -5,26 +5,31 @@ Lists and digests the source; decodes nothing but a few headers (see `images.Ima
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
 
-from cnp_engine.data.images import ImageSet
+from cnp_engine.data.cifar import open_cifar
+from cnp_engine.data.encoded import open_image_folder
+from cnp_engine.data.gtsrb import open_gtsrb
+from cnp_engine.data.images import DataSource, Images, ImageSet, LabelledImages
+from cnp_engine.data.npz import open_demo, open_npz
+from cnp_engine.data.store import open_store
+from cnp_engine.data.tiny_imagenet import open_tiny_imagenet
+from cnp_engine.errors import DataMissing
 
+__all__ = ["KINDS", "DataSource", "ImageSet", "Images", "LabelledImages", "open_source"]
 
-@dataclass(frozen=True)
-class DataSource:
-    """spec: as given. sha256: of the content. size: (height, width) every image is brought to.
+Opener = Callable[[str, tuple[int, int] | None], DataSource]
 
-    classes: names by label, empty where unlabelled. train, test: None where there is no such
-    split; a source without splits is all in ``train``. notices: sentences for people.
-    """
-
-    spec: str
-    sha256: str
-    size: tuple[int, int]
-    classes: tuple[str, ...]
-    train: ImageSet | None
-    test: ImageSet | None
-    notices: tuple[str, ...] = ()
+KINDS: dict[str, Opener] = {
+    "cifar10": open_cifar,
+    "cifar100": open_cifar,
+    "gtsrb": open_gtsrb,
+    "tiny-imagenet": open_tiny_imagenet,
+}
+"""What may stand before the colon of ``KIND:DIR``."""
 
 
 def open_source(spec: str, size: tuple[int, int] | None = None) -> DataSource:
@@ -33,4 +38,25 @@ def open_source(spec: str, size: tuple[int, int] | None = None) -> DataSource:
     Raises DataMissing (not there, no image, unreadable) and DataMismatch (not 8-bit images,
     labels that do not fit).
     """
-    raise NotImplementedError
+    if spec == "demo":
+        return open_demo(spec, size)
+    kind, colon, _ = spec.partition(":")
+    if colon and kind in KINDS:
+        return KINDS[kind](spec, size)
+    path = Path(spec).expanduser()
+    if path.suffix.lower() == ".npz":
+        return open_npz(spec, size)
+    if path.exists():
+        return open_image_folder(spec, open_store(path), size)
+    raise DataMissing(f"There is no data at {spec}.", _hint(kind if colon else ""))
+
+
+def _hint(kind: str) -> str:
+    kinds = ", ".join(f"{name}:DIR" for name in KINDS)
+    # One letter before a colon is a drive, not a kind of source.
+    if re.fullmatch(r"[A-Za-z][\w-]+", kind):
+        close = difflib.get_close_matches(kind.lower(), KINDS, n=1)
+        if close:
+            return f"Did you mean {close[0]}:DIR?"
+        return f"The known kinds of source are {kinds}."
+    return f"Give a folder, a zip, an .npz, {kinds}, or demo."
