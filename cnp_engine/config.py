@@ -6,13 +6,35 @@ Light: no torch. A key that does not exist is refused with the nearest one that 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
+from cnp_engine import settings
+from cnp_engine.codec import encode
+from cnp_engine.errors import SettingInvalid
+from cnp_engine.files import absolute
 
-def setting(default: Any, help: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A documented setting; ``low`` and ``high`` are inclusive bounds for a number."""
-    return field(default=default, metadata={"help": help, "low": low, "high": high})
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    path: Literal["", "file", "source"] = "",
+) -> Any:
+    """A documented setting; ``low`` and ``high`` are inclusive bounds for a number.
+
+    ``path`` marks what is made absolute when a run is created: a file or folder, or a source that
+    may be ``prefix:FOLDER``. A default of ``dataclasses.MISSING`` has to be given by the user.
+    """
+    return field(default=default, metadata={"help": help, "low": low, "high": high, "path": path})
 
 
 @dataclass(frozen=True)
@@ -52,28 +74,188 @@ class SweepSettings:
 class RunConfig:
     """One run. Paths are as given; they are made absolute when the run is created."""
 
-    model: str
-    data: str
+    model: str = setting(dataclasses.MISSING, "checkpoint to examine and repair", path="file")
+    data: str = setting(
+        dataclasses.MISSING,
+        "folder or zip of images, cifar10:DIR, cifar100:DIR, gtsrb:DIR, tiny-imagenet:DIR, "
+        "FILE.npz or demo",
+        path="source",
+    )
     arch: str | None = setting(None, "architecture name or module:factory, else recognised")
     classes: int | None = setting(None, "number of classes, else read off the classifier head")
     normalize: str = setting("auto", "auto, none, cifar10, imagenet, ... or m,m,m/s,s,s")
     clean: int = setting(1000, "clean images used", low=1)
-    clean_dir: str | None = setting(None, "folder of clean images used in place of the train split")
-    attack: str | None = setting(None, "attack.toml of a known attack: measures, never decides")
-    trigger: str | None = setting(None, "trigger file of a known attack: measures, never decides")
+    clean_dir: str | None = setting(
+        None, "folder of clean images used in place of the train split", path="source"
+    )
+    attack: str | None = setting(
+        None, "attack.toml of a known attack: measures, never decides", path="file"
+    )
+    trigger: str | None = setting(
+        None, "trigger file of a known attack: measures, never decides", path="file"
+    )
     targets: tuple[int, ...] = setting((), "target classes known to the user, else inferred")
     defense: str = setting("cnp", "how neurons are scored")
     preset: Literal["fast", "reference"] = setting("fast", "fast, or the paper's own schedule")
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
     seed: int = setting(0, "seed of everything drawn", low=0)
+    until: Literal["export", "verdict"] = setting("export", "where the run ends")
     target: TargetSettings = field(default_factory=TargetSettings)
     reversal: TriggerSettings = field(default_factory=TriggerSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
 
+    @classmethod
+    def build(
+        cls,
+        values: Mapping[str, Any],
+        sets: Sequence[str] = (),
+        *,
+        file: str | Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> RunConfig:
+        """Put a configuration together; the earlier of these wins:
+
+        ``sets`` ("masks.lr=2"), ``values`` (dotted keys, None is not given), ``env`` (CNP_MASKS_LR
+        ...; the process's own by default), the TOML ``file``, the preset, the default.
+        Raises SettingUnknown, SettingInvalid.
+        """
+        environment = os.environ if env is None else env
+        layers = [
+            _read_file(file) if file is not None else {},
+            {
+                item.key: environment[item.env]
+                for item in settings.catalogue(cls).values()
+                if item.env in environment
+            },
+            {key: value for key, value in settings.flatten(values).items() if value is not None},
+            dict(_split_set(text) for text in sets),
+        ]
+        given: dict[str, Any] = {}
+        for layer in layers:
+            given.update(settings.check(cls, layer))
+        preset: str = given.get("preset", settings.catalogue(cls)["preset"].default)
+        return settings.assemble(cls, {**settings.check(cls, PRESETS[preset]), **given})
+
+    @classmethod
+    def from_toml(cls, text: str) -> RunConfig:
+        """Read what ``to_toml`` wrote; neither preset nor environment changes it.
+
+        Raises SettingUnknown, SettingInvalid (broken TOML included).
+        """
+        return settings.assemble(cls, settings.check(cls, settings.flatten(_parse_toml(text))))
+
+    def to_toml(self) -> str:
+        """Every setting; an absent one is left out where that is its default."""
+        import tomli_w  # only a writer of runs pays for it
+
+        tree: dict[str, Any] = {}
+        for item in settings.catalogue(type(self)).values():
+            value = self.values()[item.key]
+            if value is None and item.default is None:
+                continue
+            *groups, name = item.key.split(".")
+            place = tree
+            for group in groups:
+                place = place.setdefault(group, {})
+            place[name] = "none" if value is None else value
+        return tomli_w.dumps(tree)
+
+    def values(self) -> dict[str, Any]:
+        """Every setting by its dotted key."""
+        return settings.values_of(self)
+
+    def digest(self) -> str:
+        """sha256 of the canonical JSON of all settings: what may be resumed."""
+        text = json.dumps(encode(self.values()), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def describe(self) -> list[Described]:
+        """Key, value, default and help of every setting, for people."""
+        values = self.values()
+        return [
+            Described(
+                item.key,
+                settings.show(values[item.key]),
+                "" if item.required else settings.show(item.default),
+                item.help,
+            )
+            for item in settings.catalogue(type(self)).values()
+        ]
+
+    def absolute(self) -> RunConfig:
+        """The same with every path absolute, so that the worker may run anywhere."""
+        values = self.values()
+        for item in settings.catalogue(type(self)).values():
+            if item.path and values[item.key] is not None:
+                values[item.key] = _absolute(values[item.key], item.path)
+        return settings.assemble(type(self), values)
+
+
+@dataclass(frozen=True)
+class Described:
+    """One row of ``describe``."""
+
+    key: str
+    value: str
+    default: str
+    help: str
+
+
+SOURCE_PREFIXES = ("cifar10", "cifar100", "gtsrb", "tiny-imagenet")
+"""What may stand before the colon of a data source."""
+
+SOURCE_NAMES = ("demo",)
+"""Sources that are no path."""
+
+
+def _absolute(text: str, kind: str) -> str:
+    if kind == "source":
+        prefix, colon, rest = text.partition(":")
+        if text in SOURCE_NAMES:
+            return text
+        if colon and rest and prefix in SOURCE_PREFIXES:
+            return f"{prefix}:{absolute(rest)}"
+    return str(absolute(text))
+
+
+def _split_set(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise SettingInvalid(f"--set {text!r} has no value.", "Write it as --set masks.lr=2.")
+    return key.strip(), value
+
+
+def _read_file(path: str | Path) -> dict[str, Any]:
+    try:
+        text = Path(path).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise SettingInvalid(
+            f"The settings file {path} cannot be read: {reason}.", "Check --config."
+        ) from error
+    return settings.flatten(_parse_toml(text))
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingInvalid(
+            f"The settings are not TOML: {error}.", "Correct that line; the syntax is key = value."
+        ) from error
+
 
 PRESETS: dict[str, dict[str, Any]] = {"fast": {}, "reference": {}}
 """Dotted settings a preset changes from the defaults above."""
 
-__all__ = ["PRESETS", "MaskSettings", "RunConfig", "SweepSettings", "TargetSettings",
-           "TriggerSettings", "dataclasses", "setting"]
+__all__ = [
+    "PRESETS",
+    "MaskSettings",
+    "RunConfig",
+    "SweepSettings",
+    "TargetSettings",
+    "TriggerSettings",
+    "dataclasses",
+    "setting",
+]

@@ -1,0 +1,111 @@
+"""The lock of a run: held by its worker, released by any death, so it is the liveness test too.
+
+``flock`` belongs to an open file, not to a process: a front end takes the lock, starts the worker
+with the open file and closes its own copy, so no moment passes in which nobody holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cnp_engine.errors import RunLocked
+from cnp_engine.files import writing
+
+PATIENCE_S = 1.0
+"""How long taking the lock retries: a liveness test elsewhere holds it for microseconds."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who wrote the lock file last; only meaningful while the lock is held."""
+
+    pid: int
+    host: str
+
+    @property
+    def here(self) -> bool:
+        """Whether ``pid`` is a process of this machine."""
+        return self.host == socket.gethostname()
+
+
+def acquire(path: Path, patience_s: float = PATIENCE_S) -> int:
+    """Lock ``path`` and return its open handle; closing it releases. Raises RunLocked."""
+    with writing(path):
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.02)
+                continue
+            os.close(handle)
+            raise _locked(path) from None
+        return handle
+
+
+def sign(handle: int, pid: int) -> None:
+    """Write down which process of this machine holds the lock."""
+    text = f"{pid} {socket.gethostname()}\n".encode()
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text, 0)
+
+
+def adopt(handle: int) -> None:
+    """Take over a lock inherited from the process that started this one."""
+    os.set_inheritable(handle, False)
+    sign(handle, os.getpid())
+
+
+@contextlib.contextmanager
+def hold(path: Path, patience_s: float = PATIENCE_S) -> Iterator[int]:
+    """Hold the lock for a block, signed by this process. Raises RunLocked."""
+    handle = acquire(path, patience_s)
+    try:
+        with writing(path):
+            sign(handle, os.getpid())
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def held(path: Path) -> bool:
+    """Whether some process holds the lock."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def holder(path: Path) -> Holder | None:
+    """Who signed last; None where nobody did."""
+    try:
+        pid, host = path.read_text("utf-8").split()
+        return Holder(int(pid), host)
+    except (OSError, ValueError):
+        return None
+
+
+def _locked(path: Path) -> RunLocked:
+    by = holder(path)
+    who = f"process {by.pid} on {by.host}" if by else "another process"
+    run = path.parent
+    return RunLocked(
+        f"The run {run} is being worked on by {who}.",
+        f"Follow it with `cnp attach {run}`, or stop it with `cnp cancel {run}`.",
+    )
