@@ -1,8 +1,8 @@
-"""Known attacks as pure functions of an image batch: for measuring and for training, never deciding.
+"""Known attacks as pure functions of an image batch: they measure and train, and decide nothing.
 
 Reads no file: `cnp_engine.data.attack_file` builds these from an attack.toml or a trigger file.
 """
 
-from cnp_engine.attacks.static import Attack, Blend, Sinusoid, badnets_patch
+from cnp_engine.attacks.static import Attack, BadNets, Blend, NoiseBlend, Sinusoid
 
-__all__ = ["Attack", "Blend", "Sinusoid", "badnets_patch"]
+__all__ = ["Attack", "BadNets", "Blend", "NoiseBlend", "Sinusoid"]
