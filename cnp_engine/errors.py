@@ -7,10 +7,11 @@ CnpError
 ├── UsageError ............ 2   SettingUnknown, SettingInvalid, DeviceMissing
 ├── CheckpointError ....... 3   CheckpointUnreadable, CheckpointUnsafe, ArchitectureUnknown,
 │                               WeightsMismatch, WeightsNotFinite, NothingToPrune
-├── DataError ............. 4   DataMissing, TooFewImages, NormalizeUnsure, DataMismatch, AttackInvalid
+├── DataError ............. 4   DataMissing, TooFewImages, NormalizeUnsure, DataMismatch,
+│                               AttackInvalid
 ├── EngineError ........... 5   OutOfMemory, WorkerDied, ExportMismatch
 ├── RunDirectoryError ..... 6   RunExists, RunLocked, RunDamaged, RunMissing, RunUnwritable
-└── Interrupted ........... 130 (Ctrl-C), 143 (SIGTERM)
+└── Interrupted ........... 130 (Ctrl-C, cancelled), 143 Terminated (SIGTERM)
 """
 
 from __future__ import annotations
@@ -150,3 +151,9 @@ class Interrupted(CnpError):
     """Stopped by a signal; the run can be resumed."""
 
     exit_code = 130
+
+
+class Terminated(Interrupted):
+    """Stopped by SIGTERM; the run can be resumed."""
+
+    exit_code = 143

@@ -50,7 +50,7 @@ class LabelFree:
 
 @dataclass(frozen=True)
 class TargetRow:
-    """One class of the ranking. ``mask_l1`` in pixels; ``score`` is larger for a likelier target."""
+    """One class of the ranking; ``mask_l1`` in pixels, ``score`` larger for a likelier target."""
 
     index: int
     name: str
@@ -113,7 +113,7 @@ class ModelLoaded(Event):
 
 @dataclass(frozen=True)
 class DataLoaded(Event):
-    """``optimise`` images train masks, ``select`` images choose the threshold, ``test`` measures."""
+    """``optimise`` images train masks, ``select`` ones choose the threshold, ``test`` measures."""
 
     tag: ClassVar[str] = "data_loaded"
     source: str
@@ -273,7 +273,23 @@ class Warned(Event):
 
 
 @dataclass(frozen=True)
+class Paused(Event):
+    """The worker waits, as it was asked to."""
+
+    tag: ClassVar[str] = "paused"
+
+
+@dataclass(frozen=True)
+class Continued(Event):
+    """The worker goes on after a pause."""
+
+    tag: ClassVar[str] = "continued"
+
+
+@dataclass(frozen=True)
 class Failed(Event):
+    """``details``: the imports of a refused file, or a traceback for ``--debug``."""
+
     tag: ClassVar[str] = "failed"
     code: str
     exit_code: int

@@ -1,0 +1,224 @@
+"""What a run looks like at one moment: a pure fold over its events, and nothing else.
+
+Every front end shows a RunState; none keeps a state of its own. Knows neither files nor screens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, cast
+
+from cnp_engine import events as ev
+from cnp_engine.events import STAGES, Event, Stage
+from cnp_engine.jsonl import Record
+
+E = TypeVar("E", bound=Event)
+K = TypeVar("K")
+V = TypeVar("V")
+
+StageStatus = Literal["waiting", "running", "done"]
+Outcome = Literal["created", "running", "finished", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class StageState:
+    """One stage; ``values`` are the latest of what can be plotted, ``seconds`` only when done."""
+
+    status: StageStatus = "waiting"
+    done: int = 0
+    total: int | None = None
+    unit: str = ""
+    label: str = ""
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    started_at: float | None = None
+    seconds: float | None = None
+    restored: bool = False
+
+
+def _waiting() -> Mapping[Stage, StageState]:
+    return MappingProxyType({stage: StageState() for stage in STAGES})
+
+
+@dataclass(frozen=True)
+class RunState:
+    """The latest event of each kind; None or empty where there was none yet.
+
+    ``seq`` and ``at`` are those of the last event folded. ``failure``, ``cancelled`` and
+    ``summary`` tell how the latest worker ended and are empty again when the run is resumed.
+    """
+
+    seq: int = -1
+    at: float | None = None
+    begun_at: float | None = None
+    started: ev.RunStarted | None = None
+    stages: Mapping[Stage, StageState] = field(default_factory=_waiting)
+    model: ev.ModelLoaded | None = None
+    data: ev.DataLoaded | None = None
+    normalize: ev.NormalizeChosen | None = None
+    before: ev.Measured | None = None
+    target: ev.TargetRanked | None = None
+    previews: Mapping[int, ev.TriggerPreview] = field(default_factory=dict)
+    triggers: Mapping[int, ev.TriggerReversed] = field(default_factory=dict)
+    scores: ev.ScoresReady | None = None
+    curve: Mapping[int, ev.CurvePoint] = field(default_factory=dict)
+    chosen: ev.Chosen | None = None
+    verdict: ev.VerdictReached | None = None
+    exported: ev.Exported | None = None
+    remeasured: ev.Remeasured | None = None
+    evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
+    warnings: tuple[ev.Warned, ...] = ()
+    paused: bool = False
+    failure: ev.Failed | None = None
+    cancelled: ev.Cancelled | None = None
+    summary: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_events(cls, events: Iterable[Event]) -> RunState:
+        state = cls()
+        for event in events:
+            state = fold(state, event)
+        return state
+
+    @classmethod
+    def from_records(cls, records: Iterable[Record[Event]]) -> RunState:
+        state = cls()
+        for record in records:
+            state = fold(state, record.value, record.at)
+        return state
+
+    @property
+    def ended(self) -> bool:
+        """Whether the latest worker said its last word."""
+        return self.outcome in ("finished", "failed", "cancelled")
+
+    @property
+    def outcome(self) -> Outcome:
+        """What the log alone says; that a worker died only its lock tells (``launch.status``)."""
+        if self.summary is not None:
+            return "finished"
+        if self.failure is not None:
+            return "failed"
+        if self.cancelled is not None:
+            return "cancelled"
+        return "running" if self.seq >= 0 else "created"
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage at work, None between stages and at the end."""
+        return next((s for s in STAGES if self.stages[s].status == "running"), None)
+
+
+def fold(state: RunState, event: Event, at: float | None = None) -> RunState:
+    """``state`` after one more event, which happened ``at`` seconds since the epoch. Pure."""
+    begun = state.begun_at if state.begun_at is not None else at
+    state = dataclasses.replace(state, seq=state.seq + 1, at=at, begun_at=begun)
+    return _FOLDS[type(event)](state, event)
+
+
+Fold = Callable[[RunState, Event], RunState]
+_FOLDS: dict[type[Event], Fold] = {}
+
+
+def _folds(kind: type[E]) -> Callable[[Callable[[RunState, E], RunState]], None]:
+    def register(function: Callable[[RunState, E], RunState]) -> None:
+        _FOLDS[kind] = cast(Fold, function)
+
+    return register
+
+
+def _latest(kind: type[E], name: str, take: Callable[[E], Any] = lambda event: event) -> None:
+    """The event, or what ``take`` makes of it, replaces the field ``name``."""
+
+    @_folds(kind)
+    def replace(state: RunState, event: E) -> RunState:
+        changed: dict[str, Any] = {name: take(event)}
+        return dataclasses.replace(state, **changed)
+
+
+def _keyed(kind: type[E], name: str, key: Callable[[E], int]) -> None:
+    """The event replaces the one of the same key in the mapping ``name``."""
+
+    @_folds(kind)
+    def replace(state: RunState, event: E) -> RunState:
+        changed: dict[str, Any] = {name: _with(getattr(state, name), key(event), event)}
+        return dataclasses.replace(state, **changed)
+
+
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return MappingProxyType({**mapping, key: value})
+
+
+_latest(ev.ModelLoaded, "model")
+_latest(ev.DataLoaded, "data")
+_latest(ev.NormalizeChosen, "normalize")
+_latest(ev.MeasuredBefore, "before", lambda event: event.measured)
+_latest(ev.TargetRanked, "target")
+_latest(ev.ScoresReady, "scores")
+_latest(ev.Chosen, "chosen")
+_latest(ev.VerdictReached, "verdict")
+_latest(ev.Exported, "exported")
+_latest(ev.Remeasured, "remeasured")
+_latest(ev.Failed, "failure")
+_latest(ev.Cancelled, "cancelled")
+_latest(ev.Finished, "summary", lambda event: MappingProxyType(event.summary))
+_latest(ev.Paused, "paused", lambda event: True)
+_latest(ev.Continued, "paused", lambda event: False)
+_keyed(ev.TriggerPreview, "previews", lambda event: event.target)
+_keyed(ev.TriggerReversed, "triggers", lambda event: event.target)
+_keyed(ev.CurvePoint, "curve", lambda event: event.k)
+_keyed(ev.Evaluated, "evaluated", lambda event: event.k)
+
+
+@_folds(ev.RunStarted)
+def _run_started(state: RunState, event: ev.RunStarted) -> RunState:
+    """A worker begins: how the last one ended is no longer so, and its stages start over."""
+    return dataclasses.replace(
+        state,
+        started=event,
+        stages=_waiting(),
+        paused=False,
+        failure=None,
+        cancelled=None,
+        summary=None,
+    )
+
+
+@_folds(ev.StageStarted)
+def _stage_started(state: RunState, event: ev.StageStarted) -> RunState:
+    begun = StageState("running", total=event.total, unit=event.unit, started_at=state.at)
+    return _stage(state, event.stage, begun)
+
+
+@_folds(ev.Progress)
+def _progress(state: RunState, event: ev.Progress) -> RunState:
+    now = dataclasses.replace(
+        state.stages[event.stage],
+        status="running",
+        done=event.done,
+        total=event.total,
+        label=event.label,
+        values=MappingProxyType(event.values),
+    )
+    return _stage(state, event.stage, now)
+
+
+@_folds(ev.StageFinished)
+def _stage_finished(state: RunState, event: ev.StageFinished) -> RunState:
+    now = dataclasses.replace(
+        state.stages[event.stage], status="done", seconds=event.seconds, restored=event.restored
+    )
+    return _stage(state, event.stage, now)
+
+
+@_folds(ev.Warned)
+def _warned(state: RunState, event: ev.Warned) -> RunState:
+    if event in state.warnings:
+        return state
+    return dataclasses.replace(state, warnings=(*state.warnings, event))
+
+
+def _stage(state: RunState, stage: Stage, now: StageState) -> RunState:
+    return dataclasses.replace(state, stages=_with(state.stages, stage, now))
