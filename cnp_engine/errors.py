@@ -116,7 +116,11 @@ class OutOfMemory(EngineError):
 
 
 class WorkerDied(EngineError):
-    """The worker process ended without saying why."""
+    """The worker process ended without saying why; ``details`` are the last lines of its log."""
+
+    def __init__(self, what: str, todo: str = "", details: tuple[str, ...] = ()) -> None:
+        super().__init__(what, todo)
+        self.details = details
 
 
 class ExportMismatch(EngineError):

@@ -24,10 +24,11 @@ PATIENCE_S = 1.0
 
 @dataclass(frozen=True)
 class Holder:
-    """Who wrote the lock file last; only meaningful while the lock is held."""
+    """Who took the lock last, and when (seconds since the epoch); true while it is held."""
 
     pid: int
     host: str
+    since: float
 
     @property
     def here(self) -> bool:
@@ -54,7 +55,7 @@ def acquire(path: Path, patience_s: float = PATIENCE_S) -> int:
 
 def sign(handle: int, pid: int) -> None:
     """Write down which process of this machine holds the lock."""
-    text = f"{pid} {socket.gethostname()}\n".encode()
+    text = f"{pid} {socket.gethostname()} {time.time()!r}\n".encode()
     os.ftruncate(handle, 0)
     os.pwrite(handle, text, 0)
 
@@ -95,8 +96,8 @@ def held(path: Path) -> bool:
 def holder(path: Path) -> Holder | None:
     """Who signed last; None where nobody did."""
     try:
-        pid, host = path.read_text("utf-8").split()
-        return Holder(int(pid), host)
+        pid, host, since = path.read_text("utf-8").split()
+        return Holder(int(pid), host, float(since))
     except (OSError, ValueError):
         return None
 

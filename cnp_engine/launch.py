@@ -1,0 +1,171 @@
+"""Start a worker, follow what it says, ask it to stop: all that a front end needs of a run.
+
+Knows processes and files; not what is shown. The worker has its own session, so that a terminal
+that hangs up reaches the front end only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from cnp_engine import lock, process
+from cnp_engine.commands import Cancel
+from cnp_engine.errors import CnpError, RunUnwritable, WorkerDied
+from cnp_engine.eventlog import ENDS, EventRecord
+from cnp_engine.files import writing
+from cnp_engine.rundir import RunDirectory
+from cnp_engine.state import RunState
+
+POLL_S = 0.1
+LINGER_S = 5.0
+"""How long a front end waits for a worker to leave after its last word."""
+
+Status = Literal["created", "running", "finished", "failed", "cancelled", "died"]
+
+
+@dataclass
+class Worker:
+    """A worker this process started; its events begin at ``since``."""
+
+    process: subprocess.Popen[bytes]
+    since: int
+
+
+_started: list[Worker] = []
+"""Keeps the handles: a worker may outlive us, and Popen complains when forgotten before that."""
+
+
+def start(run: RunDirectory, module: str = "cnp_engine.worker") -> Worker:
+    """Start a worker on ``run``, which goes on where an earlier one stopped.
+
+    ``module`` is what the new process runs: it takes the arguments of ``cnp_engine.worker``. The
+    lock is taken here and handed over. Raises RunLocked, RunUnwritable, RunDamaged.
+    """
+    records = run.events().read()
+    handle = lock.acquire(run.lock_path)
+    try:
+        with writing(run.worker_log), run.worker_log.open("ab") as log:
+            child = subprocess.Popen(  # noqa: S603  # our own module, no shell
+                process.argv(
+                    module,
+                    str(run.path),
+                    f"--lock-handle={handle}",
+                    f"--commands-from={run.commands().size()}",
+                ),
+                env=process.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(handle,),
+                start_new_session=True,
+            )
+            lock.sign(handle, child.pid)
+    finally:
+        os.close(handle)
+    worker = Worker(child, len(records))
+    _started.append(worker)
+    return worker
+
+
+def attach(
+    run: RunDirectory, worker: Worker | None = None, poll_s: float = POLL_S
+) -> Iterator[EventRecord]:
+    """Every event from the first, then each as it comes, to the end of the worker.
+
+    Raises WorkerDied where the worker is gone and said no last word, RunUnwritable where it could
+    not write one, RunDamaged.
+    """
+    tail = run.events().tail()
+    since = worker.since if worker else 0
+    last: EventRecord | None = None
+    heard_at = time.monotonic()
+    while True:
+        alive = run.locked()  # asked first, so that what a dead one wrote last is still read
+        records = tail.poll()
+        for last in records:
+            heard_at = time.monotonic()
+            yield last
+        ended = last is not None and isinstance(last.value, ENDS) and last.seq >= since
+        if not alive:
+            if ended:
+                return
+            raise _death(run, worker)
+        if ended and time.monotonic() - heard_at > LINGER_S and not _begun_after(run, last):
+            return
+        if not records:
+            time.sleep(poll_s)
+
+
+def _begun_after(run: RunDirectory, last: EventRecord | None) -> bool:
+    """Whether the worker that holds the lock is a later one than said ``last``."""
+    by = lock.holder(run.lock_path)
+    return by is not None and last is not None and by.since > last.at
+
+
+def cancel(
+    run: RunDirectory,
+    reason: str = "cancelled on request",
+    exit_code: int = 130,
+    grace_s: float | None = None,
+) -> bool:
+    """Ask the worker to stop; False where none is at work.
+
+    With ``grace_s``, one of this machine that is still there after so many seconds gets SIGTERM.
+    Raises RunUnwritable.
+    """
+    if not run.locked():
+        return False
+    run.commands().append(Cancel(reason, exit_code))
+    if grace_s is not None and not wait(run, grace_s):
+        by = lock.holder(run.lock_path)
+        if by is not None and by.here and run.locked():
+            os.kill(by.pid, signal.SIGTERM)
+    return True
+
+
+def wait(run: RunDirectory, timeout_s: float, poll_s: float = POLL_S) -> bool:
+    """Wait for the worker to be gone; False where it is still there after ``timeout_s``."""
+    deadline = time.monotonic() + timeout_s
+    while run.locked():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(poll_s)
+    return True
+
+
+def status(run: RunDirectory) -> tuple[Status, RunState]:
+    """How a run stands, and all that its log says. Raises RunDamaged."""
+    alive = run.locked()
+    state = RunState.from_records(run.events().read())
+    if alive:
+        return "running", state
+    return ("died" if state.outcome == "running" else state.outcome), state
+
+
+def _death(run: RunDirectory, worker: Worker | None) -> CnpError:
+    code = worker.process.wait() if worker else None
+    resume = f"Go on with `cnp resume {run.path}`."
+    if code == RunUnwritable.exit_code:
+        return RunUnwritable(
+            f"The worker could not write to {run.path} any more.", f"Make space there. {resume}"
+        )
+    lines = _last_lines(run)
+    said = f"; its last line was: {lines[-1]}" if lines else ""
+    how = f" by signal {-code}" if code is not None and code < 0 else ""
+    if code == -signal.SIGKILL:
+        how += " (often for want of memory)"
+    return WorkerDied(f"The worker was ended{how} without a last word{said}.", resume, lines)
+
+
+def _last_lines(run: RunDirectory, count: int = 40) -> tuple[str, ...]:
+    try:
+        text = run.worker_log.read_text("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(line for line in text.splitlines() if line.strip())[-count:]

@@ -1,0 +1,33 @@
+"""How this package starts Python again: the worker, and single heavy jobs of a front end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def argv(module: str, *arguments: str) -> list[str]:
+    """Command line that runs ``module``. The working folder is not searched for modules: it may
+    hold what came with an untrusted checkpoint."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """This process's own, so that a source checkout finds itself from any working folder."""
+    env = dict(os.environ)
+    if _ROOT.name not in _INSTALLED:
+        paths = [str(_ROOT), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
+        env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
+    return env
+
+
+def admit_factory(arch: str | None) -> None:
+    """Let ``module:factory`` be found in the working folder, after everything else: the user
+    named it, and it can hide no module of Python's or ours."""
+    here = str(Path.cwd())
+    if arch is not None and ":" in arch and here not in sys.path:
+        sys.path.append(here)
