@@ -8,9 +8,8 @@ SHELL := bash
 
 VENV := .venv
 PY := $(VENV)/bin/python
-# What the user said; empty: the first suitable of the list below.
+# What the user said; empty: the first suitable one.
 PYTHON ?=
-PYTHONS := $(if $(PYTHON),$(PYTHON),python3 python3.13 python3.12 python3.11)
 
 # Downloads of this size want patience; a value in the environment wins.
 export PIP_DEFAULT_TIMEOUT ?= 120
@@ -68,17 +67,19 @@ $(VENV)/.installed-dev: pyproject.toml | $(PY)
 
 # A half-made environment is worse than none: it is taken away again.
 $(PY):
-	@for candidate in $(PYTHONS); do \
-	  if "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	@pythons=("$(PYTHON)"); \
+	[ -n "$(PYTHON)" ] || pythons=(python3 python3.13 python3.12 python3.11); \
+	for python in "$${pythons[@]}"; do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
 	      2>/dev/null; then \
-	    if "$$candidate" -m venv "$(VENV)"; then exit 0; fi; \
+	    if "$$python" -m venv "$(VENV)"; then exit 0; fi; \
 	    rm -rf "$(VENV)"; \
-	    echo "$$candidate could not make a virtual environment in $(VENV)." \
+	    echo "$$python could not make a virtual environment in $(VENV)." \
 	      "Install its venv module (Debian, Ubuntu: apt-get install python3-venv)" \
 	      "or name another interpreter: make PYTHON=/path/to/python3.12." >&2; \
 	    exit 1; \
 	  fi; \
 	done; \
-	echo "No Python from 3.11 to 3.13 among: $(PYTHONS)." \
+	echo "No Python from 3.11 to 3.13 among: $${pythons[*]}." \
 	  "Install one, or name it: make PYTHON=/path/to/python3.12." >&2; \
 	exit 1

@@ -1,0 +1,50 @@
+"""What each figure means, in one sentence, wherever it is shown (METHOD section 6)."""
+
+from __future__ import annotations
+
+DEFINITIONS: dict[str, str] = {
+    "ba": "Benign accuracy: top-1 accuracy on clean test images.",
+    "asr": (
+        "Attack success rate: share of triggered test images whose true class is not the target "
+        "that are answered with the target."
+    ),
+    "ra": (
+        "Robust accuracy: share of the images of the attack success rate that are still answered "
+        "with their true class."
+    ),
+    "asr_all": "Attack success rate with the target class's own images included.",
+    "retention": (
+        "Share of clean images, unlabelled, on which the pruned network answers as the original."
+    ),
+    "residual": (
+        "Share of unlabelled images carrying the reversed trigger that are answered with the "
+        "target, among those the original does not answer so without it."
+    ),
+    "recovery": (
+        "Share of unlabelled images carrying the reversed trigger that are answered as the "
+        "original answers the clean image."
+    ),
+    "success": (
+        "Share of unlabelled images carrying the reversed trigger that the original answers with "
+        "the target."
+    ),
+    "mask_l1": "Size of the reversed trigger: the sum of its mask, in pixels.",
+    "neurons": "A neuron is one channel of one affine BatchNorm layer; pruned: its weight is 0.",
+}
+
+NAMES: dict[str, str] = {
+    "ba": "BA",
+    "asr": "ASR",
+    "ra": "RA",
+    "asr_all": "ASR, all classes",
+    "retention": "Retention",
+    "residual": "Residual",
+    "recovery": "Recovery",
+    "success": "Reversed trigger's success",
+    "mask_l1": "Mask L1",
+}
+
+GROUND_TRUTH = ("ba", "asr", "ra", "asr_all")
+LABEL_FREE = ("retention", "residual", "recovery")
+
+INTERVALS = "Wilson score intervals, 95 %."
