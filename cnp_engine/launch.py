@@ -22,6 +22,7 @@ from cnp_engine.files import writing
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState
 
+WORKER = "cnp_engine.worker"
 POLL_S = 0.1
 LINGER_S = 5.0
 """How long a front end waits for a worker to leave after its last word."""
@@ -41,7 +42,7 @@ _started: list[Worker] = []
 """Keeps the handles: a worker may outlive us, and Popen complains when forgotten before that."""
 
 
-def start(run: RunDirectory, module: str = "cnp_engine.worker") -> Worker:
+def start(run: RunDirectory, module: str = WORKER) -> Worker:
     """Start a worker on ``run``, which goes on where an earlier one stopped.
 
     ``module`` is what the new process runs: it takes the arguments of ``cnp_engine.worker``. The

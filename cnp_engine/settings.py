@@ -171,7 +171,7 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (list, tuple)):
-        return ",".join(show(item) for item in value) or "empty"
+        return ",".join(show(item) for item in value) or "none"
     return repr(value) if isinstance(value, str) and not value.strip() else str(value)
 
 

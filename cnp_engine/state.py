@@ -46,13 +46,15 @@ def _waiting() -> Mapping[Stage, StageState]:
 class RunState:
     """The latest event of each kind; None or empty where there was none yet.
 
-    ``seq`` and ``at`` are those of the last event folded. ``failure``, ``cancelled`` and
+    ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first, and
+    ``worker_at`` when the latest worker began. ``failure``, ``cancelled`` and
     ``summary`` tell how the latest worker ended and are empty again when the run is resumed.
     """
 
     seq: int = -1
     at: float | None = None
     begun_at: float | None = None
+    worker_at: float | None = None
     started: ev.RunStarted | None = None
     stages: Mapping[Stage, StageState] = field(default_factory=_waiting)
     model: ev.ModelLoaded | None = None
@@ -178,6 +180,7 @@ def _run_started(state: RunState, event: ev.RunStarted) -> RunState:
     return dataclasses.replace(
         state,
         started=event,
+        worker_at=state.at,
         stages=_waiting(),
         paused=False,
         failure=None,

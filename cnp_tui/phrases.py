@@ -1,0 +1,110 @@
+"""Events as short lines of text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cnp_engine import events as ev
+from cnp_engine.export.wording import count, figure, percent, plural, rate, seconds
+from cnp_engine.state import RunState
+
+
+def elapsed(state: RunState) -> str:
+    """Time since the worker began, as a column."""
+    if state.at is None or state.worker_at is None:
+        return " " * 10
+    return f"[{state.at - state.worker_at:6.1f} s]"
+
+
+def line(event: ev.Event) -> str | None:
+    """What is worth a line for itself; None for the rest."""
+    tell = _LINES.get(type(event))
+    return tell(event) if tell else None
+
+
+def progress(event: ev.Event) -> str | None:
+    if not isinstance(event, ev.Progress):
+        return None
+    return f"{event.stage:<8} {event.done}/{event.total}  {values(event.values, event.label)}"
+
+
+def values(values: Mapping[str, float | None], label: str = "") -> str:
+    """The latest of what a stage computes, on one line."""
+    parts = [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
+    return "  ".join([label, *parts] if label else parts)
+
+
+def class_name(names: tuple[str, ...], index: int) -> str:
+    """ "3 (cat)", or "3" where the name says no more."""
+    known = names[index] if index < len(names) else str(index)
+    return f"{index} ({known})" if known != str(index) else str(index)
+
+
+def measured(value: ev.Measured) -> str:
+    named = (("BA", value.ba), ("ASR", value.asr), ("RA", value.ra))
+    known = [f"{name} {rate(share)}" for name, share in named if share is not None]
+    return ", ".join(known) or "no ground truth was given"
+
+
+def label_free(value: ev.LabelFree) -> str:
+    named = (("retention", value.retention), ("residual", value.residual))
+    return ", ".join(f"{name} {rate(share)}" for name, share in named if share is not None)
+
+
+def _model(event: ev.ModelLoaded) -> str:
+    size = f"{count(event.neurons)} neurons in {plural(len(event.layers), 'layer')}"
+    return f"model    {event.architecture}, {plural(event.classes, 'class', 'classes')}, {size}"
+
+
+def _data(event: ev.DataLoaded) -> str:
+    used = f"{event.optimise} images optimise, {event.select} choose, {event.test} test"
+    text = f"data     {event.height}x{event.width}, {used}"
+    return "\n         note: ".join([text, *event.notices])
+
+
+def _normalize(event: ev.NormalizeChosen) -> str:
+    bgr = ", BGR" if event.bgr else ""
+    sure = "" if event.confidence is None else f", confidence {event.confidence:.2f}"
+    return f"pixels   normalised as {event.name}{bgr}{sure}"
+
+
+def _target(event: ev.TargetRanked) -> str:
+    first = event.ranking[0] if event.ranking else None
+    name = f" ({first.name})" if first and first.name != str(first.index) else ""
+    kind = "stands out" if event.suspicious else "is first, but does not stand out"
+    return f"target   class {first.index if first else '?'}{name} {kind}, margin {event.margin:.2f}"
+
+
+def _trigger(event: ev.TriggerReversed) -> str:
+    size = f"mask L1 {figure(event.mask_l1, 3)} px"
+    return f"trigger  for class {event.target}: success {rate(event.success)}, {size}"
+
+
+def _scores(event: ev.ScoresReady) -> str:
+    recovery = "" if event.recovery is None else f", recovery {percent(event.recovery)}"
+    return f"scores   {count(event.under_half)} of {count(event.neurons)} masks under 0.5{recovery}"
+
+
+def _finished(event: ev.StageFinished) -> str:
+    how = "taken over from before" if event.restored else f"done in {seconds(event.seconds)}"
+    return f"{event.stage:<8} {how}"
+
+
+_LINES: dict[type[ev.Event], Callable[[Any], str]] = {
+    ev.RunStarted: lambda e: f"{'resumed' if e.resumed else 'started'}  on {e.device}",
+    ev.ModelLoaded: _model,
+    ev.DataLoaded: _data,
+    ev.NormalizeChosen: _normalize,
+    ev.MeasuredBefore: lambda e: f"before   {measured(e.measured)}",
+    ev.TargetRanked: _target,
+    ev.TriggerReversed: _trigger,
+    ev.ScoresReady: _scores,
+    ev.Chosen: lambda e: f"chosen   {plural(e.k, 'neuron')} ({percent(e.fraction, 2)}): {e.rule}",
+    ev.VerdictReached: lambda e: f"verdict  {e.verdict}, confidence {e.confidence:.2f}",
+    ev.Remeasured: lambda e: f"after    {measured(e.measured)}; {label_free(e.label_free)}",
+    ev.StageFinished: _finished,
+    ev.Warned: lambda e: f"warning: {e.text}",
+    ev.Paused: lambda e: "paused",
+    ev.Continued: lambda e: "goes on",
+}
