@@ -127,3 +127,15 @@ def test_progress_draws_what_was_recorded() -> None:
 )
 def test_same_values_same_text(draw: Callable[[], Html | None]) -> None:
     assert drawn(draw()).elements == drawn(draw()).elements
+
+
+def test_bands_run_out_along_the_top_and_back_along_the_bottom() -> None:
+    page = drawn(plots.curve_plot(runs.curve(), None, "linear"))
+    (band, *_) = [a["points"] for _, a in page.elements if a.get("class", "").startswith("band")]
+    places = [tuple(map(float, pair.split(","))) for pair in band.split()]
+    count = len(runs.curve())
+    there, back = places[:count], places[count:]
+    assert [x for x, _ in there] == sorted(x for x, _ in there)
+    assert [x for x, _ in back] == [x for x, _ in reversed(there)]
+    pairs = zip(there, reversed(back), strict=True)
+    assert all(high < low for (_, high), (_, low) in pairs)  # pixels count downwards

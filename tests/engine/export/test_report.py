@@ -11,7 +11,7 @@ from typing import TypeAlias
 import pytest
 
 from cnp_engine.config import RunConfig
-from cnp_engine.events import Chosen, VerdictReached
+from cnp_engine.events import Chosen, CurvePoint, LabelFree, VerdictReached
 from cnp_engine.export.inputs import ReportInput
 from cnp_engine.export.markdown import escape
 from cnp_engine.export.report import report_html, report_md
@@ -192,3 +192,29 @@ def test_markdown_tables_keep_their_columns() -> None:
             continue
         widths.append(len(re.findall(r"(?<!\\)\|", line)))
         assert widths[0] == widths[-1], line
+
+
+def test_a_long_curve_is_thinned_but_keeps_what_matters() -> None:
+    rate = runs.rate(0.9)
+    curve = tuple(CurvePoint(k, None, LabelFree(retention=rate)) for k in range(121))
+    run = dataclasses.replace(RUNS["full"], curve=curve, chosen=Chosen(37, 0.4, 0.02, "The knee."))
+    lines = report_md(run).split("## Pruning curve")[1].split("##")[0].splitlines()
+    firsts = [line.split("|")[1].strip() for line in lines if line.startswith("|")][2:]
+    assert {"0", "37 (chosen)", "120"} <= set(firsts)
+    assert len(firsts) <= 18
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Model's sha256", "ab" * 32),
+        ("Data's sha256", "cd" * 32),
+        ("Exported weights' sha256", "ef" * 32),
+        ("Preprocessing", "none (mean 0 0 0, std 1 1 1, RGB; inferred, 97.0 % sure)"),
+        ("Images that measured", "10,000, labelled, none of them among the former"),
+        ("Peak memory", "1,431 MiB"),
+        ("all stages", "1 min 45 s"),
+    ],
+)
+def test_provenance_is_a_row_each(name: str, value: str) -> None:
+    assert f"| {name} | {value} |" in report_md(RUNS["full"])
