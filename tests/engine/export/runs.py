@@ -7,7 +7,7 @@ import math
 
 import torch
 
-from cnp_engine.config import MaskSettings, RunConfig
+from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     Chosen,
     CurvePoint,
@@ -158,7 +158,8 @@ def events(names: tuple[str, ...] = NAMES, model: str = "/models/badnet.pth") ->
 
 
 def full() -> ReportInput:
-    config = RunConfig("/models/badnet.pth", "cifar10:/data", masks=MaskSettings(lr=2.0))
+    inputs = {"model": "/models/badnet.pth", "data": "cifar10:/data", "masks.lr": 2.0}
+    config = RunConfig.build(inputs, env={})
     return gather(
         config,
         events(),
