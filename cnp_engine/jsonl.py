@@ -113,7 +113,7 @@ class JsonLines(Generic[V]):
 
     def _parse(self, line: bytes) -> Record[V]:
         try:
-            body = json.loads(line)
+            body = json.loads(line.decode())  # of bytes, json would guess the encoding
             if not isinstance(body, dict):
                 raise UndecodableError("a line is not an object")
             seq, at = body.pop("seq", None), body.pop("at", None)
