@@ -39,35 +39,80 @@ def setting(
 
 @dataclass(frozen=True)
 class TargetSettings:
-    """Which class the backdoor answers (METHOD section 3.1 and 5)."""
+    """Which class the backdoor answers (METHOD sections 3.1 and 5)."""
 
-    steps: int = setting(150, "reversal steps for every class", low=1)
+    method: Literal["reversal", "votes"] = setting(
+        "reversal", "rank by reversing every class, or by the reference's perturbed-neuron votes"
+    )
+    steps: int = setting(120, "reversal steps for every class, in each trigger family", low=1)
+    batch: int = setting(16, "images a step for every class", low=4)
+    threshold: float = setting(
+        1.0,
+        "octaves under the other classes' median trigger from which a class is a suspect",
+        low=0,
+    )
+    eps: float = setting(0.4, "bound of the neuron perturbation behind the votes", low=0.0)
 
 
 @dataclass(frozen=True)
 class TriggerSettings:
-    """Trigger reversal (METHOD section 3.2)."""
+    """Trigger reversal of the suspects (METHOD section 3.2)."""
 
-    steps: int = setting(300, "largest number of reversal steps for a suspect class", low=1)
+    steps: int = setting(120, "Adam steps", low=1)
+    batch: int = setting(32, "images a step for every trigger", low=4)
+    restarts: int = setting(3, "triggers searched for each suspect and family", low=1)
+    lr: float = setting(0.1, "Adam learning rate", low=0.0)
+    weight: float = setting(0.01, "weight of the mask's L1 (lambda), where it starts", low=0.0)
+    adapt: bool = setting(True, "adapt that weight to the success wanted, and keep the best")
+    success: float = setting(0.95, "success wanted of a reversed trigger", low=0.0, high=1.0)
+    uniform_start: bool = setting(False, "start pattern and mask from U(0, 1)")
+    boost: float = setting(
+        2.0,
+        "strength range of stamping: a real trigger is stronger than the weakest that works",
+        low=1.0,
+    )
+    flip: bool = setting(True, "mirror images at random")
 
 
 @dataclass(frozen=True)
 class MaskSettings:
     """Contrastive mask optimisation (METHOD section 3.3)."""
 
-    steps: int = setting(200, "largest number of mask steps", low=1)
-    batch: int = setting(128, "images a step", low=8)
-    lr: float = setting(5.0, "learning rate of the masks", low=0.0)
-    momentum: float = setting(0.9, "momentum of SGD on the masks", low=0.0, high=1.0)
+    rounds: int = setting(10, "largest number of rounds", low=1)
+    batches: int = setting(8, "steps a round; the state is saved after each round", low=1)
+    batch: int = setting(64, "images a step", low=8)
+    optimiser: Literal["adam", "sgd"] = setting("adam", "optimiser of the masks")
+    lr: float = setting(0.05, "learning rate of the masks", low=0.0)
+    lr_floor: float = setting(0.01, "where the halving of the learning rate ends (sgd)", low=0.0)
+    patience: int = setting(2, "rounds without a higher recovery rate before halving", low=1)
+    momentum: float = setting(0.9, "momentum (first moment of adam)", low=0.0, high=0.999)
     temperature: float = setting(0.3, "temperature of the contrastive similarities", low=1e-3)
-    eps: float = setting(0.4, "bound of the neuron perturbation", low=0.0)
+    eps: float = setting(0.1, "bound of the neuron perturbation", low=0.0)
+    sparsity: float = setting(0.001, "pull of every mask towards 1", low=0.0)
+    binary: float = setting(0.05, "pull of every mask towards 0 or 1, ramped up", low=0.0)
+    batch_statistics: bool = setting(False, "use batch statistics, as the reference does")
+    early_stop: bool = setting(True, "stop when no mask moves and recovery no longer rises")
+    flip: bool = setting(True, "mirror images at random")
+    order_limit: int = setting(
+        48, "neurons ordered by putting each back once; 0 orders by mask alone", low=0
+    )
 
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """The curve over the number of pruned neurons (METHOD section 3.4)."""
+    """The curve over the number of pruned neurons and the choice on it (METHOD section 3.4)."""
 
     max_fraction: float = setting(0.05, "largest share of all neurons swept", low=0.0, high=1.0)
+    cap: float = setting(0.03, "largest share the automatic choice may prune", low=0.0, high=1.0)
+    residual: float = setting(0.02, "residual that counts as suppressed", low=0.0, high=1.0)
+    slack: float = setting(0.01, "allowed above the lowest residual reached", low=0.0, high=1.0)
+    retention: float = setting(0.75, "retention below which no choice is made", low=0.0, high=1.0)
+    free: float = setting(0.005, "retention spent on pruning beyond the knee", low=0.0, high=1.0)
+    step: float = setting(
+        0.0, "share of all neurons between points; 0 takes every k where it matters", low=0.0
+    )
+    measured_points: int = setting(6, "points of the curve that also measure BA and ASR", low=0)
+    measured_images: int = setting(1000, "test images behind those points", low=1)
 
 
 @dataclass(frozen=True)
@@ -98,6 +143,9 @@ class RunConfig:
     defense: str = setting("cnp", "how neurons are scored")
     preset: Literal["fast", "reference"] = setting("fast", "fast, or the paper's own schedule")
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
+    precision: Literal["auto", "float32", "bfloat16"] = setting(
+        "auto", "of optimisation; auto is bfloat16 where the device gains; figures are float32"
+    )
     seed: int = setting(0, "seed of everything drawn", low=0)
     until: Literal["export", "verdict"] = setting("export", "where the run ends")
     target: TargetSettings = field(default_factory=TargetSettings)
@@ -246,8 +294,33 @@ def _parse_toml(text: str) -> dict[str, Any]:
         ) from error
 
 
-PRESETS: dict[str, dict[str, Any]] = {"fast": {}, "reference": {}}
-"""Dotted settings a preset changes from the defaults above."""
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "reference": {
+        "target.method": "votes",
+        "reversal.steps": 800,
+        "reversal.batch": 128,
+        "reversal.restarts": 1,
+        "reversal.lr": 0.005,
+        "reversal.adapt": False,
+        "reversal.uniform_start": True,
+        "reversal.boost": 1.0,
+        "masks.rounds": 30,
+        "masks.batches": 40,
+        "masks.batch": 128,
+        "masks.optimiser": "sgd",
+        "masks.lr": 0.2,
+        "masks.eps": 0.4,
+        "masks.sparsity": 0.0,
+        "masks.binary": 0.0,
+        "masks.batch_statistics": True,
+        "masks.early_stop": False,
+        "masks.order_limit": 0,
+        "sweep.step": 0.0025,
+        "precision": "float32",
+    },
+}
+"""Dotted settings a preset changes from the defaults above (METHOD section 3 for the reference)."""
 
 __all__ = [
     "PRESETS",

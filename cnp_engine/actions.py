@@ -1,0 +1,191 @@
+"""Single jobs on a finished run or a file, for front ends: measure, prune, export, report.
+
+Each returns plain data. They build their material the way a run does, so figures agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cnp_engine import codec, runtime
+from cnp_engine.algorithms.metrics import measure
+from cnp_engine.algorithms.pruning import Strong
+from cnp_engine.algorithms.scores import NeuronScores
+from cnp_engine.config import RunConfig
+from cnp_engine.data.sources import open_source
+from cnp_engine.data.split import split
+from cnp_engine.errors import DataMissing, RunMissing, SettingInvalid
+from cnp_engine.events import Chosen, Event, Measured
+from cnp_engine.models.checkpoint import read_checkpoint
+from cnp_engine.models.registry import load_model
+from cnp_engine.rundir import CURVE, RunDirectory
+from cnp_engine.stages import closing, finding, loading
+from cnp_engine.stages.delivery import MODEL, WRITERS, deliver
+from cnp_engine.stages.judging import Curve, load_curve, threshold_of
+from cnp_engine.stages.material import Evidence, Material, has
+
+T = TypeVar("T")
+
+SIDE_FILES = {"masks": "mask_values.txt", "curve": "curve.csv", "trigger": "trigger.png"}
+FORMATS = (*WRITERS, *SIDE_FILES, "report")
+
+
+def evaluate_model(
+    model: str,
+    data: str,
+    attack: str | None = None,
+    arch: str | None = None,
+    classes: int | None = None,
+    normalize: str = "auto",
+    device: str = "auto",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """BA, and with an attack ASR and RA, on the labelled test images, in float32."""
+    config = RunConfig(
+        model=model, data=data, attack=attack, arch=arch, classes=classes,
+        normalize=normalize, device=device, seed=seed,
+    )  # fmt: skip
+    chosen = runtime.pick_device(device)
+    loaded = load_model(read_checkpoint(model), arch, classes)
+    source = open_source(data, loaded.architecture.input_size)
+    drawn = split(source, config.clean, seed)
+    names = loading.class_names(source.classes, loaded.architecture.classes)
+    truth = loading.ground_truth(config, drawn, names)
+    if truth is None:
+        raise DataMissing(
+            f"{data} has no labelled test images to measure on.",
+            "Give a folder with one subfolder a class, or another source with labels.",
+        )
+    found, _ = loading.choose_normalize(normalize, loaded, drawn)
+    loaded.module.to(chosen)
+    measured = measure(loading.masked_network(loaded, found, None), truth)
+    return {**_rates(measured), "normalize": found.name}
+
+
+def _rates(measured: Measured) -> dict[str, Any]:
+    rates = {"ba": measured.ba, "asr": measured.asr, "ra": measured.ra}
+    return {
+        **{key: rate.value if rate else None for key, rate in rates.items()},
+        "n": {key: rate.n for key, rate in rates.items() if rate},
+        "intervals": {key: [rate.low, rate.high] for key, rate in rates.items() if rate},
+    }
+
+
+def prune_run(
+    run: str,
+    count: int | None = None,
+    fraction: float | None = None,
+    threshold: float | None = None,
+    auto: bool | None = None,
+    out: str | None = None,
+) -> dict[str, Any]:
+    """Write and measure the model with another number of neurons pruned."""
+    job = _Job(run)
+    k = job.amount(count, fraction, threshold)
+    path = Path(out) if out else job.store.exports / f"{MODEL}-k{k}.pth"
+    done = deliver(job.material, job.evidence, job.triggers, job.scores.order_N, k, [path])
+    return {
+        "path": done.paths[0],
+        "sha256": done.sha256,
+        "pruned": k,
+        "of": job.material.network.neurons,
+        "threshold": threshold_of(job.scores, k),
+        **_rates(done.measured),
+        "label_free": {
+            key: rate["value"] if rate else None
+            for key, rate in codec.encode(done.label_free).items()
+        },
+    }
+
+
+def export_run(run: str, formats: Sequence[str] = (), to: str | None = None) -> dict[str, Any]:
+    """Write the files of a finished run again, to ``to`` or its own exports folder."""
+    wanted = tuple(formats) or FORMATS
+    for name in wanted:
+        if name not in FORMATS:
+            raise SettingInvalid(
+                f"{name!r} is no export format.", f"Give one of {', '.join(FORMATS)}."
+            )
+    job = _Job(run)
+    folder = Path(to) if to else job.store.exports
+    paths = [str(path) for path in job.write(folder, wanted)]
+    return {"exports": paths}
+
+
+def report_run(run: str) -> dict[str, Any]:
+    """Write report.html and report.md of a run again."""
+    store = RunDirectory.open(run)
+    material, _ = _drain(loading.load_stage(store.config, store))
+    triggers = finding.load_triggers(material).strong if _found(store) else ()
+    scores = finding.load_scores(material)[0] if has(store, finding.SCORES) else None
+    curve = load_curve(material) if (store.path / CURVE).is_file() else None
+    return {
+        "exports": list(closing.write_reports(material, triggers, scores, curve, store.exports))
+    }
+
+
+class _Job:
+    """A run that has come to its curve, loaded. Raises RunMissing where it has not."""
+
+    def __init__(self, run: str) -> None:
+        self.store = RunDirectory.open(run)
+        if not has(self.store, finding.SCORES) or not (self.store.path / CURVE).is_file():
+            raise RunMissing(
+                f"{self.store.path} has no scores to prune by: it found no backdoor or is not "
+                "finished.",
+                "Look at it with `cnp attach`, go on with `cnp resume`, or begin one that "
+                "names a --target.",
+            )
+        self.material: Material
+        self.evidence: Evidence
+        self.material, self.evidence = _drain(loading.load_stage(self.store.config, self.store))
+        self.curve: Curve = load_curve(self.material)
+        self.scores: NeuronScores = finding.load_scores(self.material)[0]
+        self.triggers: Sequence[Strong] = finding.load_triggers(self.material).strong
+
+    def amount(self, count: int | None, fraction: float | None, threshold: float | None) -> int:
+        """How many neurons are meant; the run's own choice where nothing is said."""
+        total = self.material.network.neurons
+        k = self.curve.chosen.k
+        if count is not None:
+            k = count
+        elif fraction is not None:
+            k = round(fraction * total)
+        elif threshold is not None:
+            k = int((self.scores.scores_N <= threshold).sum())
+        if k > total:
+            raise SettingInvalid(f"There are {total} neurons, not {k}.", f"Give at most {total}.")
+        return k
+
+    def write(self, folder: Path, formats: Sequence[str]) -> list[Path]:
+        models = [folder / f"{MODEL}.{name}" for name in formats if name in WRITERS]
+        chosen: Chosen = self.curve.chosen
+        paths: list[str] = []
+        if models:
+            done = deliver(
+                self.material, self.evidence, self.triggers, self.scores.order_N, chosen.k, models
+            )
+            paths += done.paths
+        sides = closing.side_files(self.material, self.triggers, self.scores, self.curve)
+        wanted = [SIDE_FILES[name] for name in formats if name in SIDE_FILES]
+        paths += closing.write_all(folder, {name: sides[name] for name in wanted})
+        if "report" in formats:
+            paths += closing.write_reports(
+                self.material, self.triggers, self.scores, self.curve, folder
+            )
+        return [Path(path) for path in paths]
+
+
+def _found(store: RunDirectory) -> bool:
+    return has(store, finding.TRIGGER, finding.TRIGGERS)
+
+
+def _drain(events: Generator[Event, None, T]) -> T:
+    while True:
+        try:
+            next(events)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result

@@ -1,0 +1,73 @@
+"""What is measured against ground truth (METHOD section 6).
+
+The only room where a true trigger, target or label may enter. Nothing here chooses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cnp_engine.algorithms.overlay import MaskedNetwork, answers
+from cnp_engine.algorithms.rates import share
+from cnp_engine.events import Measured
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """Labelled test images, uint8 (N, 3, H, W), and the attack, where they are known.
+
+    ``stamp`` maps images in [0, 1] to triggered ones; ``target`` is the class it aims at.
+    """
+
+    images_BCHW: Tensor
+    labels_B: Tensor
+    stamp: Callable[[Tensor], Tensor] | None = None
+    target: int | None = None
+
+    def subset(self, n: int, generator: torch.Generator) -> GroundTruth:
+        """At most ``n`` images, drawn without replacement."""
+        if n >= len(self.labels_B):
+            return self
+        chosen = torch.randperm(len(self.labels_B), generator=generator)[:n]
+        return GroundTruth(self.images_BCHW[chosen], self.labels_B[chosen], self.stamp, self.target)
+
+
+@torch.no_grad()
+def measure(
+    network: MaskedNetwork,
+    truth: GroundTruth,
+    mask_N: Tensor | None = None,
+    *,
+    exact: bool = True,
+    batch: int = 500,
+) -> Measured:
+    """BA on clean images; ASR and RA on triggered images whose true class is not the target."""
+    clean, stamped = [], []
+    for images, _ in _batches(truth, batch):
+        x = images.to(network.device).float() / 255
+        clean.append(answers(network, x, mask_N, exact=exact, batch=batch).cpu())
+        if truth.stamp is not None:
+            triggered = truth.stamp(x)
+            stamped.append(answers(network, triggered, mask_N, exact=exact, batch=batch).cpu())
+    labels = truth.labels_B
+    ba = share(torch.cat(clean).eq(labels))
+    if not stamped or truth.target is None:
+        return Measured(ba=ba)
+    said = torch.cat(stamped)
+    others = labels != truth.target
+    return Measured(
+        ba=ba,
+        asr=share(said[others].eq(truth.target)),
+        ra=share(said[others] == labels[others]),
+        asr_all=share(said.eq(truth.target)),
+    )
+
+
+def _batches(truth: GroundTruth, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    return zip(
+        torch.split(truth.images_BCHW, batch), torch.split(truth.labels_B, batch), strict=True
+    )

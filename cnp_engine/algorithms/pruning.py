@@ -1,0 +1,180 @@
+"""The curve over k and the label-free choice on it (METHOD sections 3.4, 4 and 5).
+
+Everything here is measured on unlabelled clean images that optimised nothing, under reversed
+triggers. Retention: share of clean images answered as the checkpoint answers them. Residual: share
+of stamped images still answered as the target, of those the checkpoint answers otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from cnp_engine.algorithms.overlay import MaskedNetwork, answers, pruned_mask
+from cnp_engine.algorithms.rates import share
+from cnp_engine.algorithms.reversal import Trigger
+from cnp_engine.events import LabelFree, Rate
+
+Strong = tuple[Trigger, float]
+"""A trigger and the factor its mask is stamped with."""
+
+
+NOTHING = Rate(0.0, 0, 0.0, 1.0)
+"""Where there was nothing to count: every image was answered as the target already."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """``residual`` is that of the reversed trigger that is suppressed worst."""
+
+    k: int
+    retention: Rate
+    residual: Rate
+    recovery: Rate
+
+    @property
+    def label_free(self) -> LabelFree:
+        return LabelFree(self.retention, self.residual, self.recovery)
+
+
+class Judge:
+    """Measures one pruning on the images that choose: (B, 3, H, W) in [0, 1], unlabelled."""
+
+    def __init__(
+        self,
+        network: MaskedNetwork,
+        images_BCHW: Tensor,
+        triggers: Sequence[Strong],
+        *,
+        exact: bool = False,
+    ) -> None:
+        self._network = network
+        self._images = images_BCHW
+        self._triggers = list(triggers)
+        self._exact = exact
+        self._original = answers(network, images_BCHW, exact=exact)
+
+    def point(self, k: int, order_N: Tensor) -> Point:
+        return self.judge(k, pruned_mask(order_N.to(self._network.device), k))
+
+    def judge(self, k: int, mask_N: Tensor | None, network: MaskedNetwork | None = None) -> Point:
+        """``network``: another one to hold against the original's answers, in place of a mask."""
+        asked = network or self._network
+        kept = share(answers(asked, self._images, mask_N, exact=self._exact) == self._original)
+        assert kept is not None
+        residuals, recovered = [], []
+        for trigger, factor in self._triggers:
+            others = self._original != trigger.target
+            stamped = trigger.stamp(self._images[others], factor)
+            said = answers(asked, stamped, mask_N, exact=self._exact)
+            residuals.append(share(said == trigger.target) or NOTHING)
+            recovered.append(share(said == self._original[others]) or NOTHING)
+        worst = max(residuals, key=lambda rate: rate.value, default=NOTHING)
+        recovery = min(recovered, key=lambda rate: rate.value, default=NOTHING)
+        return Point(k, kept, worst, recovery)
+
+
+def sweep_counts(
+    neurons: int, under_half: int, max_fraction: float, step: float = 0.0
+) -> list[int]:
+    """The k of the curve: every one where the choice will fall, wider steps up to the end.
+
+    ``step``: share of all neurons between points throughout, as the reference has it.
+    """
+    last = max(1, int(neurons * max_fraction))
+    if step:
+        count = round(max_fraction / step)
+        return sorted({min(last, round(neurons * step * index)) for index in range(count + 1)})
+    dense = min(last, max(24, under_half + under_half // 2))
+    counts = list(range(dense + 1))
+    wide = max(1, (last - dense) // 12)
+    counts += list(range(dense + wide, last + 1, wide))
+    if counts[-1] != last:
+        counts.append(last)
+    return counts
+
+
+@dataclass(frozen=True)
+class ChoiceRule:
+    """``residual`` wanted, or ``slack`` above the lowest reached; at most ``cap`` of all neurons.
+
+    ``free``: retention that a further neuron may cost before it is left alone.
+    """
+
+    cap: float
+    residual: float
+    slack: float
+    retention: float
+    free: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    k: int
+    rule: str
+
+
+def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
+    """The smallest pruning that suppresses for good, then what costs nothing beyond it.
+
+    A point qualifies when its residual is at most ``rule.residual`` or ``slack`` above the lowest
+    residual reached at an acceptable retention, whichever is larger, and stays there over the next
+    two points. A coarse trigger goes on acting as an adversarial patch when the backdoor is gone
+    (METHOD section 5), which is why the lowest residual reached, not zero, is the yardstick.
+    """
+    allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
+    usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
+    lowest = min(p.residual.value for p in usable)
+    wanted = max(rule.residual, lowest + rule.slack)
+    first = next(
+        index for index, p in enumerate(usable)
+        if all(q.residual.value <= wanted for q in usable[index : index + 3])
+    )  # fmt: skip
+    start = usable[first]
+    taken = start
+    for point in usable[first + 1 :]:
+        if point.k > 2 * max(start.k, 2) or point.residual.value > wanted:
+            break
+        if point.retention.value >= start.retention.value - rule.free:
+            taken = point
+    text = (
+        f"smallest k with residual at most {wanted:.3f} there and at the next two points "
+        f"(k = {start.k}), then on to k = {taken.k} at no more than {rule.free:.3f} retention"
+    )
+    return Choice(taken.k, text)
+
+
+def prune_state(
+    state: dict[str, Tensor],
+    layers: Sequence[tuple[str, int]],
+    order_N: Tensor,
+    k: int,
+    key_of: Callable[[str], str] = lambda name: f"{name}.weight",
+) -> dict[str, Tensor]:
+    """A copy of the state, the BN weights of the first ``k`` neurons at 0, all else as it was."""
+    pruned = dict(state)
+    chosen = torch.zeros(len(order_N), dtype=torch.bool)
+    chosen[order_N[:k]] = True
+    for (name, _), part in zip(layers, torch.split(chosen, [c for _, c in layers]), strict=True):
+        if bool(part.any()):
+            weight = pruned[key_of(name)].clone()
+            weight[part] = 0
+            pruned[key_of(name)] = weight
+    return pruned
+
+
+def pruned_neurons(
+    layers: Sequence[tuple[str, int]], order_N: Tensor, k: int
+) -> Iterator[tuple[str, int]]:
+    """Layer and channel of the first ``k`` neurons, first to go first."""
+    starts: list[tuple[int, str]] = []
+    start = 0
+    for name, channels in layers:
+        starts.append((start, name))
+        start += channels
+    for neuron in order_N[:k].tolist():
+        base, name = max(entry for entry in starts if entry[0] <= neuron)
+        yield name, neuron - base

@@ -1,0 +1,215 @@
+"""Which class a backdoor answers, if any: a ranking of all classes from several signals.
+
+The reference's single signal, the growth of predictions under perturbed neurons, names wrong
+classes (METHOD section 5). Here every class is reversed in both trigger families; a backdoored
+class needs a far smaller trigger than the others do. The reference's votes are kept as a signal
+beside them, they do not decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cnp_engine.algorithms.overlay import MaskedNetwork, Perturbation
+from cnp_engine.algorithms.reversal import Family, ReversalPlan, Trigger, reverse
+from cnp_engine.events import Progress, TargetRow, finite
+
+FAMILIES: tuple[Family, ...] = ("patch", "blend")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """``rows`` best first; ``suspects`` are the classes that stand out, best first.
+
+    ``families`` of a suspect are those its trigger stands out in; ``found`` are the triggers.
+    """
+
+    rows: tuple[TargetRow, ...]
+    suspects: tuple[int, ...]
+    margin: float
+    families: dict[int, tuple[Family, ...]] = field(default_factory=dict)
+    found: dict[tuple[Family, int], Trigger] = field(default_factory=dict)
+
+    @property
+    def suspicious(self) -> bool:
+        return bool(self.suspects)
+
+    def strongest_family(self, target: int) -> tuple[Family, ...]:
+        """The family in which a class stands out most, for a class that is followed regardless."""
+        row = next(row for row in self.rows if row.index == target)
+        return (max(FAMILIES, key=lambda family: row.signals.get(f"{family}_octaves") or 0.0),)
+
+
+def outlier(sizes: Sequence[float]) -> list[float]:
+    """By how many octaves each size lies under the median of the *other* classes.
+
+    Trigger sizes spread by factors, so they are compared as logarithms; leaving the class itself
+    out keeps one tiny trigger from hiding in its own median. Infinite sizes (no trigger found)
+    count as the largest that was found.
+    """
+    found = [size for size in sizes if math.isfinite(size)]
+    if len(found) < 2:
+        return [0.0] * len(sizes)
+    ceiling = max(found)
+    logs = torch.tensor([math.log2(max(min(size, ceiling), 1e-6)) for size in sizes])
+    octaves = []
+    for index in range(len(sizes)):
+        others = torch.cat([logs[:index], logs[index + 1 :]])
+        octaves.append(float(others.quantile(0.5) - logs[index]))
+    return octaves
+
+
+def rank_classes(
+    network: MaskedNetwork,
+    images_BCHW: Tensor,
+    names: Sequence[str],
+    plan: ReversalPlan,
+    generator: torch.Generator,
+    *,
+    threshold: float,
+    eps: float,
+    classes_at_once: int = 16,
+) -> Generator[Progress, None, Ranking]:
+    """Reverse every class in both families and rank them. Returns :class:`Ranking`.
+
+    ``threshold``: octaves under the median of the others from which a class is a suspect.
+    """
+    count = len(names)
+    groups = [
+        list(range(start, min(count, start + classes_at_once)))
+        for start in range(0, count, classes_at_once)
+    ]
+    total = plan.steps * len(FAMILIES) * len(groups)
+    found: dict[tuple[Family, int], Trigger] = {}
+    sizes: dict[Family, list[float]] = {}
+    done = 0
+    for family in FAMILIES:
+        sizes[family] = []
+        for group in groups:
+            result = yield from reverse(
+                network,
+                images_BCHW,
+                group,
+                family,
+                plan,
+                generator,
+                stage="target",
+                offset=done,
+                total=total,
+            )
+            done += plan.steps
+            sizes[family] += result.sizes
+            found |= {
+                (family, t): trigger for t, trigger in zip(group, result.triggers, strict=True)
+            }
+    votes = neuron_votes(network, images_BCHW, eps, generator)
+    return rank(names, sizes, votes.tolist(), found, threshold)
+
+
+def rank(
+    names: Sequence[str],
+    sizes: dict[Family, list[float]],
+    votes: Sequence[float],
+    found: dict[tuple[Family, int], Trigger],
+    threshold: float,
+) -> Ranking:
+    """Order the classes by the family in which each stands out most."""
+    octaves = {family: outlier(values) for family, values in sizes.items()}
+    rows = []
+    for index, name in enumerate(names):
+        best = max(values[index] for values in octaves.values())
+        signals: dict[str, float | None] = {
+            f"{family}_octaves": round(values[index], 4) for family, values in octaves.items()
+        }
+        signals["strength"] = finite(sizes["blend"][index])
+        rows.append(
+            TargetRow(
+                index=index,
+                name=name,
+                score=best,
+                mask_l1=finite(sizes["patch"][index]),
+                anomaly=best,
+                votes=float(votes[index]),
+                signals=signals,
+            )
+        )
+    rows.sort(key=lambda row: (-row.score, row.index))
+    suspects = tuple(row.index for row in rows if row.score >= threshold)
+    families = {
+        index: tuple(f for f in FAMILIES if octaves[f][index] >= threshold) for index in suspects
+    }
+    margin = rows[0].score - rows[1].score if len(rows) > 1 else 0.0
+    return Ranking(tuple(rows), suspects, margin, families, found)
+
+
+def rank_by_votes(
+    network: MaskedNetwork,
+    images_BCHW: Tensor,
+    names: Sequence[str],
+    eps: float,
+    generator: torch.Generator,
+) -> Ranking:
+    """The reference's own ranking, METHOD section 3.1: it always names a class."""
+    votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
+    rows = [TargetRow(i, name, votes[i], votes=votes[i]) for i, name in enumerate(names)]
+    rows.sort(key=lambda row: (-row.score, row.index))
+    margin = rows[0].score - rows[1].score if len(rows) > 1 else 0.0
+    first = rows[0].index
+    return Ranking(tuple(rows), (first,), margin, {first: ("patch",)})
+
+
+def neuron_votes(
+    network: MaskedNetwork,
+    images_BCHW: Tensor,
+    eps: float,
+    generator: torch.Generator,
+    *,
+    batch: int = 128,
+    batches: int = 5,
+) -> Tensor:
+    """Growth of each class's share of answers under perturbed neurons, (K,), METHOD section 3.1.
+
+    The perturbation starts uniform in (-eps, eps) and takes one sign-gradient step of ``eps``
+    that raises the cross-entropy to the pseudo-labels; no projection.
+    """
+    growth: Tensor | None = None
+    for part in list(torch.split(images_BCHW, batch))[:batches]:
+        logits = network(part).logits_BK.detach()
+        labels = logits.argmax(1)
+        xi = ascend(network, part, labels, network.ones(), eps, generator)
+        with torch.no_grad():
+            said = network(part, xi=xi).logits_BK.argmax(1)
+        classes = logits.shape[1]
+        change = torch.bincount(said, minlength=classes) - torch.bincount(labels, minlength=classes)
+        growth = change.float() if growth is None else growth + change
+    assert growth is not None
+    return growth / min(len(images_BCHW), batch * batches)
+
+
+def ascend(
+    network: MaskedNetwork,
+    images_BCHW: Tensor,
+    labels_B: Tensor,
+    mask_N: Tensor,
+    eps: float,
+    generator: torch.Generator,
+    *,
+    batch_statistics: bool = False,
+) -> Perturbation:
+    """Random perturbation of all neurons plus one sign-gradient step that raises the loss."""
+    count = network.neurons
+    noise = torch.rand((2, count), generator=generator).to(network.device)
+    xi = ((noise * 2 - 1) * eps).requires_grad_()
+    output = network(
+        images_BCHW, mask_N, Perturbation(xi[0], xi[1]), batch_statistics=batch_statistics
+    )
+    loss = F.cross_entropy(output.logits_BK, labels_B)
+    (gradient,) = torch.autograd.grad(loss, [xi])
+    stepped = (xi + eps * gradient.sign()).detach()
+    return Perturbation(stepped[0], stepped[1])

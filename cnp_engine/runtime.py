@@ -1,0 +1,93 @@
+"""Device, precision, generators, memory, provenance. Knows the machine, not the stages."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import resource
+import sys
+from importlib import metadata
+
+import torch
+
+from cnp_engine.errors import DeviceMissing
+
+
+def pick_device(text: str) -> torch.device:
+    """``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``. Raises DeviceMissing."""
+    if text == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(text)
+    except RuntimeError:
+        raise DeviceMissing(
+            f"{text!r} is no device.", "Give --device auto, cpu, cuda, cuda:N or mps."
+        ) from None
+    if device.type == "cpu":
+        return torch.device("cpu")
+    if device.type == "mps" and torch.backends.mps.is_available():
+        return device
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        if (device.index or 0) < count:
+            return torch.device("cuda", device.index or 0)
+        have = f"it has {count} CUDA device{'s' if count > 1 else ''}" if count else "it has none"
+        raise DeviceMissing(
+            f"This machine has no device {text} ({have} that torch can use).",
+            "Give --device auto or cpu; `cnp doctor` lists the devices.",
+        )
+    raise DeviceMissing(
+        f"This machine has no device {text}.", "Give --device auto; `cnp doctor` lists the devices."
+    )
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """bfloat16 where asked for or where the device computes it natively, else None (float32)."""
+    if precision == "float32":
+        return None
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    if device.type == "cpu":
+        able = torch.cpu.get_capabilities()
+        return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else None
+    return None
+
+
+def generator(seed: int, purpose: str) -> torch.Generator:
+    """A stream for each purpose, so that a stage draws the same however it is reached."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Largest resident size of this process, or largest allocation on a CUDA device if larger."""
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    host = usage if sys.platform == "darwin" else usage * 1024
+    if device.type == "cuda":
+        return max(host, torch.cuda.max_memory_allocated(device))
+    return host
+
+
+def describe(device: torch.device) -> str:
+    """The device in words: ``cpu (2 threads)``, ``cuda:0 (NVIDIA H200)``."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    if device.type == "cpu":
+        return f"cpu ({torch.get_num_threads()} threads)"
+    return str(device)
+
+
+def versions() -> dict[str, str]:
+    """What figures may depend on."""
+    packages = ("cnp", "torch", "torchvision", "numpy", "pillow", "safetensors")
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,183 @@
+"""Close: exports, report, summary. What was measured and decided is only written down here."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cnp_engine import runtime
+from cnp_engine.algorithms.pruning import Strong, pruned_neurons
+from cnp_engine.algorithms.scores import NeuronScores
+from cnp_engine.events import (
+    Chosen,
+    Event,
+    Exported,
+    Finished,
+    LabelFree,
+    Measured,
+    Remeasured,
+    StageStarted,
+    TriggerReversed,
+    VerdictReached,
+)
+from cnp_engine.export import files
+from cnp_engine.export.inputs import PrunedNeuron
+from cnp_engine.files import write_atomic
+from cnp_engine.rundir import SUMMARY
+from cnp_engine.stages.delivery import MODEL, deliver
+from cnp_engine.stages.finding import Target
+from cnp_engine.stages.judging import Curve
+from cnp_engine.stages.material import Clock, Evidence, Material
+
+EXAMPLES = 6
+"""Clean images shown with and without the reversed trigger."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What was written: ``remeasured`` is None where nothing was pruned."""
+
+    remeasured: Remeasured | None
+    paths: tuple[str, ...]
+    chosen: Chosen | None = None
+
+
+def export_stage(
+    material: Material,
+    evidence: Evidence,
+    triggers: Sequence[Strong],
+    scores: NeuronScores | None,
+    curve: Curve | None,
+    formats: Sequence[str] = ("pth", "safetensors"),
+) -> Generator[Event, None, Delivery]:
+    """Write what the choice says; nothing is pruned where there was no evidence."""
+    clock, folder = Clock(), material.store.exports
+    yield StageStarted("export")
+    delivery = Delivery(None, ())
+    if curve is not None and scores is not None and curve.chosen.k > 0:
+        paths = [folder / f"{MODEL}.{name}" for name in formats]
+        k = curve.chosen.k
+        done = deliver(material, evidence, triggers, scores.order_N, k, paths)
+        others = write_all(folder, side_files(material, triggers, scores, curve))
+        remeasured = Remeasured(done.paths[0], k, done.label_free, done.measured)
+        yield remeasured
+        delivery = Delivery(remeasured, (*done.paths, *others), curve.chosen)
+        yield Exported(delivery.paths, done.sha256)
+    yield clock.finished("export")
+    reports = write_reports(material, triggers, scores, curve, folder)
+    return replace(delivery, paths=(*delivery.paths, *reports))
+
+
+def side_files(
+    material: Material, triggers: Sequence[Strong], scores: NeuronScores, curve: Curve
+) -> dict[str, bytes]:
+    """What stands beside the models, by file name."""
+    masks = files.write_mask_values(material.layers, scores.scores_N.tolist())
+    return {
+        "mask_values.txt": masks.encode(),
+        "curve.csv": files.curve_csv(curve.points).encode(),
+        "trigger.png": trigger_png(material, triggers),
+    }
+
+
+def write_all(folder: Path, contents: Mapping[str, bytes]) -> tuple[str, ...]:
+    return tuple(str(write_atomic(folder / name, data)) for name, data in contents.items())
+
+
+def trigger_png(material: Material, triggers: Sequence[Strong]) -> bytes:
+    trigger = triggers[0][0]
+    return files.trigger_png(trigger.pattern_CHW, trigger.mask_HW, material.select[0])
+
+
+def write_reports(
+    material: Material,
+    triggers: Sequence[Strong],
+    scores: NeuronScores | None,
+    curve: Curve | None,
+    folder: Path,
+) -> tuple[str, ...]:
+    """report.html and report.md, from the run's own event log."""
+    events = [record.value for record in material.store.events().read()]
+    pruned: list[PrunedNeuron] = []
+    if scores is not None and curve is not None:
+        order_N, k = scores.order_N, curve.chosen.k
+        values = scores.scores_N[order_N[:k]].tolist()
+        places = pruned_neurons(material.layers, order_N, k)
+        pruned = [PrunedNeuron(*place, value) for place, value in zip(places, values, strict=True)]
+    pictures = []
+    if triggers:
+        trigger, strength = triggers[0]
+        clean = material.select[:EXAMPLES]
+        pictures = [
+            files.Picture(
+                trigger_png(material, triggers), "The reversed trigger",
+                f"Reversed for class {trigger.target}: pattern, mask, and stamped on an image.",
+                "trigger.png" if (folder / "trigger.png").is_file() else None,
+            ),
+            files.Picture(
+                files.examples_png(clean, trigger.stamp(clean, strength)),
+                "Clean images above, stamped below",
+                "Clean images, and the same with the reversed trigger.",
+            ),
+        ]  # fmt: skip
+    report = files.gather(
+        material.config,
+        events,
+        scores=[] if scores is None else scores.scores_N.tolist(),
+        pruned=pruned,
+        pictures=pictures,
+        peak_memory_bytes=runtime.peak_memory_bytes(material.network.device),
+        measured_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+    texts = {"report.html": files.report_html(report), "report.md": files.report_md(report)}
+    return write_all(folder, {name: text.encode() for name, text in texts.items()})
+
+
+def finish(
+    material: Material,
+    evidence: Evidence,
+    target: Target,
+    reversed_: Sequence[TriggerReversed],
+    found: VerdictReached,
+    delivery: Delivery,
+    seconds: Mapping[str, float],
+) -> Finished:
+    """summary.json, then the event that carries the same object."""
+    first = min(
+        (r for r in reversed_ if not found.targets or r.target == found.targets[0]),
+        key=lambda r: r.mask_l1,
+        default=None,
+    )
+    chosen, remeasured = delivery.chosen, delivery.remeasured
+    value = files.summary(
+        files.SummaryParts(
+            seed=material.config.seed,
+            verdict=found.verdict,
+            targets=found.targets,
+            ranking=target.ranked.ranking,
+            success=first.success if first else None,
+            mask_l1=first.mask_l1 if first else None,
+            neurons=material.network.neurons,
+            pruned=chosen.k if chosen else 0,
+            threshold=chosen.threshold if chosen else None,
+            before=evidence.before,
+            after=_after(evidence, found, remeasured),
+            label_free=remeasured.label_free if remeasured else LabelFree(),
+            seconds=seconds,
+            peak_memory_bytes=runtime.peak_memory_bytes(material.network.device),
+            device=runtime.describe(material.network.device),
+            exports=delivery.paths,
+            run=str(material.store.path),
+        )
+    )
+    material.store.write(SUMMARY, files.summary_json(value).encode())
+    return Finished(dict(value))
+
+
+def _after(evidence: Evidence, found: VerdictReached, remeasured: Remeasured | None) -> Measured:
+    """Nothing pruned is the checkpoint itself: what held before holds after."""
+    if remeasured is not None:
+        return remeasured.measured
+    return evidence.before if found.verdict == "no_evidence" else Measured()

@@ -1,0 +1,186 @@
+"""Judge: the curve over k, the choice on it, the verdict (METHOD sections 3.4, 4, 5).
+
+What chooses gets ``Material`` only; ground truth is measured beside the curve, afterwards.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+
+from cnp_engine import codec, runtime
+from cnp_engine.algorithms.metrics import GroundTruth, measure
+from cnp_engine.algorithms.overlay import pruned_mask
+from cnp_engine.algorithms.pruning import Choice, ChoiceRule, Judge, Strong, choose, sweep_counts
+from cnp_engine.algorithms.pruning import Point as JudgedPoint
+from cnp_engine.algorithms.scores import NeuronScores
+from cnp_engine.config import RunConfig
+from cnp_engine.errors import RunDamaged
+from cnp_engine.events import (
+    Chosen,
+    CurvePoint,
+    Event,
+    Measured,
+    Progress,
+    StageStarted,
+    TriggerReversed,
+    VerdictReached,
+    Warned,
+)
+from cnp_engine.rundir import CURVE
+from cnp_engine.stages.finding import Target
+from cnp_engine.stages.material import Clock, Evidence, Material
+
+
+@dataclass(frozen=True)
+class Curve:
+    """``curve.json``: every point, and what was chosen on it."""
+
+    points: tuple[CurvePoint, ...]
+    chosen: Chosen
+
+
+def verdict(
+    target: Target, config: RunConfig, reversed_: Sequence[TriggerReversed]
+) -> VerdictReached:
+    """From how far the first class stands out, and whether its trigger works on fresh images."""
+    ranked, threshold = target.ranked, config.target.threshold
+    first = ranked.ranking[0]
+    if config.target.method == "votes":
+        reason = (
+            "The reference's vote names a class for every model: this is no evidence. "
+            "Run with the fast preset for a verdict."
+        )
+        return VerdictReached("backdoored", ranked.targets, 0.0, (reason,))
+    working = tuple(
+        t for t in ranked.targets
+        if any(r.target == t and r.success.value >= 0.5 for r in reversed_)
+    )  # fmt: skip
+    odds = 1 / (1 + math.exp(-4 * (first.score - threshold)))
+    stands = (
+        f"class {first.index} ({first.name}) needs a trigger {2**first.score:.1f} times smaller "
+        f"than the other classes' median ({2**threshold:.1f} times is suspicious)"
+    )
+    if ranked.suspicious and working:
+        reasons = tuple(_success(r) for r in reversed_ if r.target in working)
+        return VerdictReached("backdoored", working, odds, (stands, *dict.fromkeys(reasons)))
+    if config.targets and not ranked.suspicious:
+        return VerdictReached(
+            "no_evidence", (), 1 - odds, (stands, "the target followed was named by the user")
+        )
+    if ranked.suspicious:
+        stands += ", but its trigger does not work on images it was not made from"
+    return VerdictReached("no_evidence", (), 1 - odds, (stands,))
+
+
+def _success(found: TriggerReversed) -> str:
+    return (
+        f"a reversed trigger of {found.mask_l1:.1f} pixels sends {found.success.value:.1%} of "
+        f"{found.success.n} images it was not made from to class {found.target}"
+    )
+
+
+def sweep_stage(
+    material: Material, evidence: Evidence, triggers: Sequence[Strong], scores: NeuronScores
+) -> Generator[Event, None, Curve]:
+    """Measure the curve without labels, choose on it, then let ground truth speak beside it."""
+    clock, store = Clock(), material.store
+    if (store.path / CURVE).is_file():
+        curve = load_curve(material)
+        yield from curve.points
+        yield curve.chosen
+        yield clock.finished("sweep", restored=True)
+        return curve
+    settings = material.config.sweep
+    neurons = material.network.neurons
+    counts = sweep_counts(neurons, scores.under_half, settings.max_fraction, settings.step)
+    yield StageStarted("sweep", len(counts), "points")
+    judge = Judge(material.network, material.select, triggers)
+    judged: list[JudgedPoint] = []
+    points: dict[int, CurvePoint] = {}
+    for number, k in enumerate(counts):
+        judged.append(judge.point(k, scores.order_N))
+        points[k] = CurvePoint(k, threshold_of(scores, k), judged[-1].label_free)
+        yield points[k]
+        yield Progress("sweep", number + 1, len(counts))
+    rule = ChoiceRule(
+        settings.cap, settings.residual, settings.slack, settings.retention, settings.free
+    )
+    choice = choose(judged, neurons, rule)
+    for k, measured in _measured(material, evidence.truth, scores, counts, choice.k):
+        points[k] = replace(points[k], measured=measured)
+        yield points[k]
+    curve = Curve(tuple(points[k] for k in counts), _chosen(scores, choice, neurons))
+    store.write(CURVE, codec_bytes(curve))
+    yield curve.chosen
+    yield from _warnings(points[choice.k], rule)
+    yield clock.finished("sweep")
+    return curve
+
+
+def _measured(
+    material: Material,
+    truth: GroundTruth | None,
+    scores: NeuronScores,
+    counts: Sequence[int],
+    chosen: int,
+) -> Generator[tuple[int, Measured], None, None]:
+    """BA, ASR and RA on a sample at the start, the end, the choice, and around it."""
+    settings = material.config.sweep
+    if truth is None or not settings.measured_points:
+        return
+    draws = runtime.generator(material.config.seed, "curve")
+    sample = truth.subset(settings.measured_images, draws)
+    wanted = [chosen, 0, counts[-1], chosen * 2, chosen // 2, chosen * 4, chosen * 3 // 4]
+    nearest = dict.fromkeys(_nearest(counts, want) for want in wanted)
+    for k in list(nearest)[: settings.measured_points]:
+        mask_N = pruned_mask(scores.order_N.to(material.network.device), k)
+        yield k, measure(material.network, sample, mask_N, exact=False)
+
+
+def _nearest(counts: Sequence[int], wanted: int) -> int:
+    return min(counts, key=lambda k: abs(k - wanted))
+
+
+def threshold_of(scores: NeuronScores, k: int) -> float | None:
+    """The largest score among the first ``k`` neurons; None when none is pruned."""
+    return float(scores.scores_N[scores.order_N[k - 1]]) if k else None
+
+
+def _chosen(scores: NeuronScores, choice: Choice, neurons: int) -> Chosen:
+    return Chosen(choice.k, threshold_of(scores, choice.k), choice.k / neurons, choice.rule)
+
+
+def _warnings(point: CurvePoint, rule: ChoiceRule) -> Generator[Event, None, None]:
+    residual, retention = point.label_free.residual, point.label_free.retention
+    assert residual is not None
+    assert retention is not None
+    if residual.value > max(0.1, 5 * rule.residual):
+        yield Warned(
+            "residual",
+            f"At the recommended point {residual.value:.0%} of the stamped images still answer "
+            "the target: the backdoor is not suppressed. Look at the curve before relying on it.",
+        )
+    if retention.value < 0.9:
+        yield Warned(
+            "retention",
+            f"At the recommended point only {retention.value:.0%} of the clean answers stay as "
+            "they were: the repair costs accuracy.",
+        )
+
+
+def codec_bytes(curve: Curve) -> bytes:
+    return (json.dumps(codec.encode(curve), indent=1) + "\n").encode()
+
+
+def load_curve(material: Material) -> Curve:
+    """Raises RunDamaged."""
+    path = material.store.path / CURVE
+    try:
+        return codec.decode(Curve, json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise RunDamaged(
+            f"{path} cannot be read.", "Delete that file and resume, or begin again."
+        ) from error

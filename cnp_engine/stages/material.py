@@ -1,0 +1,108 @@
+"""What the stages hand on, and the line between what decides and what only measures.
+
+``Material`` is all that a deciding stage gets; it has no label, no true trigger, no true target.
+``Evidence`` holds those and is handed to measuring functions only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from cnp_engine.algorithms.metrics import GroundTruth
+from cnp_engine.algorithms.overlay import MaskedNetwork
+from cnp_engine.config import RunConfig
+from cnp_engine.data.normalize import Normalize
+from cnp_engine.errors import RunDamaged
+from cnp_engine.events import Measured, StageFinished
+from cnp_engine.models.registry import LoadedModel
+from cnp_engine.rundir import RunDirectory
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The network and its unlabelled clean images, float (B, 3, H, W) in [0, 1], on the device."""
+
+    config: RunConfig
+    store: RunDirectory
+    loaded: LoadedModel
+    network: MaskedNetwork
+    normalize: Normalize
+    optimise: Tensor
+    select: Tensor
+    names: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[tuple[str, int], ...]:
+        return self.network.overlay.layers
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Ground truth, where it was given, and what it said of the checkpoint."""
+
+    truth: GroundTruth | None
+    before: Measured = field(default_factory=Measured)
+
+
+class Clock:
+    """Seconds since a stage began."""
+
+    def __init__(self) -> None:
+        self._start = perf_counter()
+
+    def finished(self, stage: Any, restored: bool = False) -> StageFinished:
+        return StageFinished(stage, perf_counter() - self._start, restored)
+
+    @property
+    def seconds(self) -> float:
+        return perf_counter() - self._start
+
+
+def save_json(store: RunDirectory, name: str, value: Any) -> None:
+    store.write(f"artifacts/{name}", (json.dumps(value, indent=1) + "\n").encode())
+
+
+def load_json(store: RunDirectory, name: str) -> Any:
+    """Raises RunDamaged."""
+    try:
+        return json.loads(store.artifact(name).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(store, name) from error
+
+
+def save(store: RunDirectory, name: str, tensors: dict[str, Tensor]) -> None:
+    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    store.write(f"artifacts/{name}", save_tensors(whole))
+
+
+def load(store: RunDirectory, name: str) -> dict[str, Tensor]:
+    """Raises RunDamaged."""
+    try:
+        tensors: dict[str, Tensor] = load_tensors(store.artifact(name).read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise _damaged(store, name) from error
+    return tensors
+
+
+def has(store: RunDirectory, *names: str) -> bool:
+    return all(store.artifact(name).is_file() for name in names)
+
+
+def floats(images: Tensor, device: torch.device) -> Tensor:
+    """uint8 images to [0, 1] on the device."""
+    return images.to(device).float() / 255
+
+
+def _damaged(store: RunDirectory, name: str) -> RunDamaged:
+    return RunDamaged(
+        f"{store.artifact(name)} cannot be read.", "Delete that file and resume, or begin again."
+    )
