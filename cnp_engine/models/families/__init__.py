@@ -1,0 +1,1 @@
+"""Network families that are recognised from tensor names and shapes alone."""

@@ -1,0 +1,69 @@
+"""Do these tensors fit this network exactly, and are they numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from cnp_engine.errors import WeightsMismatch, WeightsNotFinite
+from cnp_engine.models.writing import is_counter
+
+_SHOWN = 3
+_TODO = "Give the whole file, or name the network it is of with --arch module:factory."
+
+
+def fit(module: nn.Module, state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Copies of ``state`` in float32 with the names and order of ``module``.
+
+    Only BatchNorm's batch counters may be missing; they become 0. Raises WeightsMismatch and
+    WeightsNotFinite, naming the first few tensors.
+    """
+    expected: dict[str, Tensor] = module.state_dict()
+    missing = [key for key in expected if key not in state and not is_counter(key)]
+    unexpected = [key for key in state if key not in expected]
+    complaints = _named("missing", missing) + _named("unexpected", unexpected)
+    if complaints:
+        raise WeightsMismatch(f"The tensors do not fit {name}: {'; '.join(complaints)}.", _TODO)
+    _check_shapes(expected, state, name)
+    fitted = {key: _fitted(state.get(key), wanted) for key, wanted in expected.items()}
+    bad = [key for key, tensor in fitted.items() if not bool(torch.isfinite(tensor).all())]
+    if bad:
+        raise WeightsNotFinite(
+            f"There are NaN or infinite values in {_few(bad)}.",
+            "Training diverged, or the file is damaged; give another checkpoint.",
+        )
+    return fitted
+
+
+def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str) -> None:
+    for key, tensor in state.items():
+        wanted = expected[key]
+        if tensor.shape != wanted.shape:
+            raise WeightsMismatch(
+                f"The tensors do not fit {name}: {key} is {list(tensor.shape)}, "
+                f"where the network has {list(wanted.shape)}.",
+                _TODO,
+            )
+        if wanted.is_floating_point() != tensor.is_floating_point():
+            raise WeightsMismatch(
+                f"The tensors do not fit {name}: {key} holds {tensor.dtype} values.",
+                "Give the weights as floating-point numbers.",
+            )
+
+
+def _fitted(tensor: Tensor | None, wanted: Tensor) -> Tensor:
+    if tensor is None:
+        return torch.zeros(wanted.shape, dtype=wanted.dtype)
+    kind = torch.float32 if wanted.is_floating_point() else wanted.dtype
+    return tensor.detach().to(kind, copy=True).contiguous()
+
+
+def _named(what: str, keys: list[str]) -> list[str]:
+    return [f"{what} {_few(keys)}"] if keys else []
+
+
+def _few(keys: list[str]) -> str:
+    more = len(keys) - _SHOWN
+    return ", ".join(keys[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
