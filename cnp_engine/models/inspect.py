@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -69,7 +70,9 @@ class Inspection:
     notes: tuple[str, ...] = ()
 
 
-def inspect_file(path: str, arch: str | None = None, classes: int | None = None) -> Inspection:
+def inspect_file(
+    path: str | Path, arch: str | None = None, classes: int | None = None
+) -> Inspection:
     """Read and recognise ``path``. Raises CheckpointUnreadable; any other refusal is in the result.
 
     ``arch`` as for ``load_model``: a module:factory is imported because the user named it.
