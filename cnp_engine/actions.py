@@ -9,6 +9,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
+
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.metrics import measure
 from cnp_engine.algorithms.pruning import Strong
@@ -59,7 +61,7 @@ def evaluate_model(
             "Give a folder with one subfolder a class, or another source with labels.",
         )
     found, _ = loading.choose_normalize(normalize, loaded, drawn)
-    loaded.module.to(chosen)
+    loaded.module.to(chosen).to(memory_format=torch.channels_last)
     measured = measure(loading.masked_network(loaded, found, None), truth)
     return {**_rates(measured), "normalize": found.name}
 

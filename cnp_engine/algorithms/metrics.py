@@ -43,7 +43,7 @@ def measure(
     mask_N: Tensor | None = None,
     *,
     exact: bool = True,
-    batch: int = 500,
+    batch: int = 250,
 ) -> Measured:
     """BA on clean images; ASR and RA on triggered images whose true class is not the target."""
     clean, stamped = [], []

@@ -176,7 +176,7 @@ def answers(
     images_BCHW: Tensor,
     mask_N: Tensor | None = None,
     *,
-    batch: int = 500,
+    batch: int = 250,
     exact: bool = False,
 ) -> Tensor:
     """Predicted classes, int64 (B,)."""

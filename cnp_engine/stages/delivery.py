@@ -55,7 +55,7 @@ def deliver(
     state = pruned(material.loaded, material.layers, order_N, k)
     written = [(path, _write_checked(material, state, path)) for path in paths]
     _, reloaded = written[0]
-    reloaded.module.to(material.network.device)
+    reloaded.module.to(material.network.device).to(memory_format=torch.channels_last)
     network = masked_network(reloaded, material.normalize, None)
     judge = Judge(material.network, material.select, triggers, exact=True)
     point = judge.judge(k, None, network)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+import torch
+
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.metrics import GroundTruth, measure
 from cnp_engine.algorithms.overlay import MaskedNetwork
@@ -54,7 +56,7 @@ def load_stage(
     yield _data_event(source, drawn, names)
     normalize, event = choose_normalize(config.normalize, loaded, drawn)
     yield event
-    loaded.module.to(device)
+    loaded.module.to(device).to(memory_format=torch.channels_last)
     network = masked_network(loaded, normalize, runtime.autocast_dtype(config.precision, device))
     material = Material(
         config=config,
