@@ -46,6 +46,7 @@ class TargetSettings:
     )
     steps: int = setting(120, "reversal steps for every class, in each trigger family", low=1)
     batch: int = setting(16, "images a step for every class", low=4)
+    success: float = setting(0.95, "success wanted of each class's trigger", low=0.0, high=1.0)
     threshold: float = setting(
         1.0,
         "octaves under the other classes' median trigger from which a class is a suspect",
@@ -64,7 +65,7 @@ class TriggerSettings:
     lr: float = setting(0.1, "Adam learning rate", low=0.0)
     weight: float = setting(0.01, "weight of the mask's L1 (lambda), where it starts", low=0.0)
     adapt: bool = setting(True, "adapt that weight to the success wanted, and keep the best")
-    success: float = setting(0.95, "success wanted of a reversed trigger", low=0.0, high=1.0)
+    success: float = setting(0.98, "success wanted of a reversed trigger", low=0.0, high=1.0)
     uniform_start: bool = setting(False, "start pattern and mask from U(0, 1)")
     boost: float = setting(
         2.0,
@@ -105,7 +106,6 @@ class SweepSettings:
     max_fraction: float = setting(0.05, "largest share of all neurons swept", low=0.0, high=1.0)
     cap: float = setting(0.03, "largest share the automatic choice may prune", low=0.0, high=1.0)
     residual: float = setting(0.02, "residual that counts as suppressed", low=0.0, high=1.0)
-    slack: float = setting(0.01, "allowed above the lowest residual reached", low=0.0, high=1.0)
     retention: float = setting(0.75, "retention below which no choice is made", low=0.0, high=1.0)
     free: float = setting(0.005, "retention spent on pruning beyond the knee", low=0.0, high=1.0)
     step: float = setting(

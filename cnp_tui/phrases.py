@@ -26,7 +26,8 @@ def line(event: ev.Event) -> str | None:
 def progress(event: ev.Event) -> str | None:
     if not isinstance(event, ev.Progress):
         return None
-    return f"{event.stage:<8} {event.done}/{event.total}  {values(event.values, event.label)}"
+    now = values(event.values, event.label)
+    return f"{event.stage:<8} {event.done}/{event.total}  {now}".rstrip()
 
 
 def values(values: Mapping[str, float | None], label: str = "") -> str:
@@ -54,7 +55,7 @@ def label_free(value: ev.LabelFree) -> str:
 
 def _model(event: ev.ModelLoaded) -> str:
     size = f"{count(event.neurons)} neurons in {plural(len(event.layers), 'layer')}"
-    return f"model    {event.architecture}, {plural(event.classes, 'class', 'classes')}, {size}"
+    return f"model    {event.architecture}: {size}"
 
 
 def _data(event: ev.DataLoaded) -> str:

@@ -99,14 +99,14 @@ def sweep_counts(
 
 @dataclass(frozen=True)
 class ChoiceRule:
-    """``residual`` wanted, or ``slack`` above the lowest reached; at most ``cap`` of all neurons.
+    """``cap``: share of all neurons the choice may take. ``retention``: least that is acceptable.
 
-    ``free``: retention that a further neuron may cost before it is left alone.
+    ``residual``: what counts as suppressed. ``free``: retention that going on beyond the smallest
+    sufficient pruning may cost.
     """
 
     cap: float
     residual: float
-    slack: float
     retention: float
     free: float
 
@@ -117,34 +117,38 @@ class Choice:
     rule: str
 
 
+STABLE = 3
+"""Points in a row that have to be suppressed before the first of them is believed."""
+
+
 def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     """The smallest pruning that suppresses for good, then what costs nothing beyond it.
 
-    A point qualifies when its residual is at most ``rule.residual`` or ``slack`` above the lowest
-    residual reached at an acceptable retention, whichever is larger, and stays there over the next
-    two points. A coarse trigger goes on acting as an adversarial patch when the backdoor is gone
-    (METHOD section 5), which is why the lowest residual reached, not zero, is the yardstick.
+    A point is suppressed when its residual is not significantly (Wilson lower bound) above
+    ``rule.residual`` or the lowest residual reached at an acceptable retention, whichever is
+    larger: a coarse trigger goes on acting as an adversarial patch when the backdoor is gone
+    (METHOD section 5), so the lowest reached is the yardstick, not zero. What lies beyond the
+    smallest such k is taken up to twice as many, where retention does not fall: the planted
+    trigger is stronger than the reversed one, and leans on more neurons.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
     lowest = min(p.residual.value for p in usable)
-    wanted = max(rule.residual, lowest + rule.slack)
-    first = next(
-        index for index, p in enumerate(usable)
-        if all(q.residual.value <= wanted for q in usable[index : index + 3])
-    )  # fmt: skip
-    start = usable[first]
+    wanted = max(rule.residual, lowest)
+    suppressed = [p.residual.low <= wanted for p in usable]
+    starts = (i for i in range(len(usable)) if all(suppressed[i : i + STABLE]))
+    start = usable[next(starts)] if any(suppressed) else usable[0]
     taken = start
-    for point in usable[first + 1 :]:
-        if point.k > 2 * max(start.k, 2) or point.residual.value > wanted:
-            break
-        if point.retention.value >= start.retention.value - rule.free:
+    for point, good in zip(usable, suppressed, strict=True):
+        within = start.k < point.k <= 2 * start.k
+        if within and good and point.retention.value >= start.retention.value - rule.free:
             taken = point
-    text = (
-        f"smallest k with residual at most {wanted:.3f} there and at the next two points "
-        f"(k = {start.k}), then on to k = {taken.k} at no more than {rule.free:.3f} retention"
+    return Choice(
+        taken.k,
+        f"the smallest k whose residual is not significantly above {wanted:.1%}, there and at the "
+        f"next two points, is {start.k}; up to twice as many cost at most {rule.free:.1%} "
+        f"retention at {taken.k}",
     )
-    return Choice(taken.k, text)
 
 
 def prune_state(

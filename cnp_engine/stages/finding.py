@@ -89,7 +89,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             material.optimise,
             material.names,
             ReversalPlan(
-                config.target.steps, config.target.batch, success=config.reversal.success,
+                config.target.steps, config.target.batch, success=config.target.success,
                 flip=config.reversal.flip,
             ),
             draws,

@@ -105,9 +105,7 @@ def sweep_stage(
         points[k] = CurvePoint(k, threshold_of(scores, k), judged[-1].label_free)
         yield points[k]
         yield Progress("sweep", number + 1, len(counts))
-    rule = ChoiceRule(
-        settings.cap, settings.residual, settings.slack, settings.retention, settings.free
-    )
+    rule = ChoiceRule(settings.cap, settings.residual, settings.retention, settings.free)
     choice = choose(judged, neurons, rule)
     for k, measured in _measured(material, evidence.truth, scores, counts, choice.k):
         points[k] = replace(points[k], measured=measured)

@@ -98,7 +98,7 @@ def test_a_scan_speaks_of_no_pruning() -> None:
 @pytest.mark.parametrize(
     ("event", "line"),
     [
-        (MODEL, "model    resnet18, 2 classes, 2,400 neurons in 1 layer"),
+        (MODEL, "model    resnet18: 2,400 neurons in 1 layer"),
         (DATA, "data     32x32, 900 images optimise, 100 choose, 200 test"),
         (
             ev.NormalizeChosen("cifar10", (0.5,), (0.2,), True, 0.875),
