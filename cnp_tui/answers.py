@@ -9,23 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from cnp_engine import runs
-from cnp_engine.errors import CheckpointUnsafe, SettingInvalid
+from cnp_engine.errors import CheckpointError, SettingInvalid
 from cnp_engine.export.definitions import DEFINITIONS, INTERVALS, NAMES
 from cnp_engine.export.wording import ABSENT, percent
 from cnp_engine.files import absolute
 from cnp_tui import bridge
+from cnp_tui.faults import revive
+
+_REFUSAL = ("refused", "todo", "error_code", "imports")
 
 
-def inspect(file: Path, arch: str | None, classes: int | None, as_json: bool) -> int:
-    """0, or 3 for a file that was refused, which is an answer too."""
+def inspect(file: Path, arch: str | None, classes: int | None, as_json: bool) -> None:
+    """Raises CheckpointError for a file that is refused, after what is known of it was told."""
     try:
         found = bridge.call("inspect", file=str(file), arch=arch, classes=classes)
-    except CheckpointUnsafe as error:
-        if as_json:
-            _print_json({"file": str(file), "refused": error.what, "imports": error.imports})
-        raise
-    _tell(found, as_json)
-    return CheckpointUnsafe.exit_code if found.get("refused") else 0
+    except CheckpointError as error:
+        told = (error.what, error.todo, error.code, list(getattr(error, "imports", ())))
+        found = {"path": str(file), **dict(zip(_REFUSAL, told, strict=True))}
+    if as_json:
+        _print_json(found)
+    else:
+        _tell({key: value for key, value in found.items() if key not in _REFUSAL}, as_json)
+    if found["refused"]:
+        raise revive(found["error_code"], found["refused"], found["todo"], found["imports"])
 
 
 def evaluate(as_json: bool, **request: Any) -> None:
@@ -98,7 +104,7 @@ def _lines(found: Mapping[str, Any], indent: str = "") -> Iterator[str]:
         if isinstance(value, Mapping):
             yield name
             yield from _lines(value, indent + "  ")
-        elif isinstance(value, list):
+        elif isinstance(value, list) and any(isinstance(item, (list, str)) for item in value):
             yield name
             yield from (f"{indent}  {_item(item)}" for item in value)
         else:

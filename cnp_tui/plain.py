@@ -149,13 +149,15 @@ class _Watcher:
     def __init__(self, run: RunDirectory, worker: launch.Worker | None) -> None:
         self._run = run
         self._worker = worker
+        self._since = worker.since if worker else 0
         self._state = RunState()
 
     def watch(self, shown: View) -> RunState:
         for record in launch.attach(self._run, self._worker):
             if record.seq > self._state.seq:
                 self._state = fold(self._state, record.value, record.at)
-                shown.show(self._state, record.value)
+                if record.seq >= self._since:  # what an earlier worker said was shown then
+                    shown.show(self._state, record.value)
         return self._state
 
     def stop(self, shown: View, code: int) -> RunState:

@@ -78,9 +78,8 @@ def _figures(state: RunState) -> Iterator[tuple[str, str]]:
 
 
 def _exports(state: RunState) -> Iterator[tuple[str, str]]:
-    if state.exported is not None:
-        names = ("exports", *[""] * len(state.exported.paths))
-        yield from zip(names, state.exported.paths, strict=False)
+    paths = state.summary.get("exports", ()) if state.summary else ()
+    yield from zip(("exports", *[""] * len(paths)), paths, strict=False)
 
 
 def _definitions(state: RunState) -> Iterator[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,24 +27,6 @@ def open_npz(spec: str, size: tuple[int, int] | None) -> DataSource:
     path = Path(spec).expanduser()
     if not path.is_file():
         raise DataMissing(f"There is no file {spec}.", "Check the path given as --data.")
-    return _open(spec, path, size)
-
-
-def open_demo(spec: str, size: tuple[int, int] | None) -> DataSource:
-    """The data that come with the package. Raises DataMissing where they were not installed."""
-    try:
-        file = resources.files("assets").joinpath("demo_data.npz")
-    except ModuleNotFoundError:
-        file = None
-    if file is None or not file.is_file():
-        raise DataMissing(
-            "The demo data are not part of this installation.",
-            "Install the package again with its assets, or give another --data.",
-        )
-    return _open(spec, file, size)
-
-
-def _open(spec: str, path: Path | Traversable, size: tuple[int, int] | None) -> DataSource:
     with path.open("rb") as file:
         digest = _digest(file)
         file.seek(0)

@@ -8,14 +8,15 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 from cnp_engine.data.cifar import open_cifar
 from cnp_engine.data.encoded import open_image_folder
 from cnp_engine.data.gtsrb import open_gtsrb
 from cnp_engine.data.images import DataSource, Images, ImageSet, LabelledImages
-from cnp_engine.data.npz import open_demo, open_npz
-from cnp_engine.data.store import open_store
+from cnp_engine.data.npz import open_npz
+from cnp_engine.data.store import Zip, open_store
 from cnp_engine.data.tiny_imagenet import open_tiny_imagenet
 from cnp_engine.errors import DataMissing
 
@@ -39,7 +40,7 @@ def open_source(spec: str, size: tuple[int, int] | None = None) -> DataSource:
     labels that do not fit).
     """
     if spec == "demo":
-        return open_demo(spec, size)
+        return open_image_folder(spec, _demo(), size)
     kind, colon, _ = spec.partition(":")
     if colon and kind in KINDS:
         return KINDS[kind](spec, size)
@@ -49,6 +50,20 @@ def open_source(spec: str, size: tuple[int, int] | None = None) -> DataSource:
     if path.exists():
         return open_image_folder(spec, open_store(path), size)
     raise DataMissing(f"There is no data at {spec}.", _hint(kind if colon else ""))
+
+
+def _demo() -> Zip:
+    """The images that come with the package."""
+    try:
+        path = Path(str(resources.files("assets").joinpath("demo_data.zip")))
+    except ModuleNotFoundError:
+        path = Path()
+    if not path.is_file():
+        raise DataMissing(
+            "The demo's images are not part of this installation.",
+            "Install the package again with its assets, or give another --data.",
+        )
+    return Zip(path)
 
 
 def _hint(kind: str) -> str:

@@ -32,7 +32,8 @@ class Split:
 
     The two are disjoint and cover the pool (70/30); ``optimise`` trains, ``select`` chooses the
     threshold. test: measures only; no image of it occurs in the pool; None without labels.
-    pool: spec of the source the pool was drawn from, with the split. notices: for people.
+    pool: spec of the source the pool was drawn from, with the split. notices: for people, of the
+    draw and the test; those of decoding the pool are ``clean.notices``.
     """
 
     clean: Images
@@ -138,7 +139,7 @@ def _draw(
             f"Only {count_of(have, 'clean image')} can be used; at least {FEWEST} are needed.",
             "Give more images, or another folder with --clean-dir; 1,000 is a good number.",
         )
-    notices = [notice for part in parts for notice in part.notices]
+    notices: list[str] = []
     if shared:
         notices.append(
             f"Dropped {count_of(shared, 'clean image')} that also occur in the test split."

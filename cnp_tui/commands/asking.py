@@ -20,7 +20,7 @@ def inspect(
     """What a checkpoint is, without running any of it."""
     from cnp_tui import answers
 
-    raise typer.Exit(answers.inspect(file, arch, classes, as_json))
+    answers.inspect(file, arch, classes, as_json)
 
 
 def evaluate(

@@ -1,4 +1,7 @@
-"""``cnp run`` with the stand-in worker: ``python -m tests.tui.front BEHAVIOUR RUN [FLAG ...]``."""
+"""``cnp run`` with the stand-in worker: ``python -m tests.tui.front BEHAVIOUR RUN [FLAG ...]``.
+
+``--again`` goes on with the run, as ``cnp resume`` does.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ def main(argv: Sequence[str]) -> None:
     manner = jobs.Manner("--json" in flags, "--quiet" in flags, "--detach" in flags)
 
     def command() -> None:
-        run = RunDirectory.create(path, RunConfig.build(values, env={}))
+        again = "--again" in flags
+        config = RunConfig.build(values, env={})
+        run = RunDirectory.open(path) if again else RunDirectory.create(path, config)
         raise typer.Exit(jobs.see_through(run, manner, MODULE))
 
     cli.app.command("stand-in")(command)

@@ -108,6 +108,15 @@ def test_without_a_terminal_progress_is_plain_lines(place: Path) -> None:
     assert "repeat     cnp run --model" in done.stdout
 
 
+def test_coming_back_to_a_run_tells_nothing_twice(place: Path) -> None:
+    assert "started  on cpu" in front("refuses", place).stderr
+    again = front("refuses", place, "--again")
+    assert again.returncode == 4
+    assert "resumed  on cpu" in again.stderr
+    assert "started  on cpu" not in again.stderr
+    assert again.stderr.count("error: ") == 1
+
+
 @pytest.mark.parametrize("no_colour", [False, True])
 def test_on_a_terminal_there_are_bars_and_no_color_is_honoured(
     place: Path, no_colour: bool

@@ -31,10 +31,9 @@ FOUND: tuple[ev.Event, ...] = (
     ev.TriggerReversed(1, rate(0.97, 100), 9.25, 100),
     ev.Chosen(24, 0.31, 0.01, "at the knee"),
     ev.VerdictReached("backdoored", (1,), 0.98, ("its trigger is small",)),
-    ev.Exported(("/r/exports/purified.pth", "/r/exports/report.html"), "sha"),
     ev.Remeasured("/r/exports/purified.pth", 24, FREE, AFTER),
     ev.Warned("weak", "The trigger is weak."),
-    ev.Finished({"verdict": "backdoored"}),
+    ev.Finished({"exports": ["/r/exports/purified.pth", "/r/exports/report.html"]}),
 )
 
 
