@@ -105,7 +105,8 @@ class SweepSettings:
 
     max_fraction: float = setting(0.05, "largest share of all neurons swept", low=0.0, high=1.0)
     cap: float = setting(0.03, "largest share the automatic choice may prune", low=0.0, high=1.0)
-    residual: float = setting(0.02, "residual that counts as suppressed", low=0.0, high=1.0)
+    price: float = setting(4.0, "points of residual that a point of retention has to buy", low=0.0)
+    noise: float = setting(0.02, "differences in cost not told apart", low=0.0, high=1.0)
     retention: float = setting(0.75, "retention below which no choice is made", low=0.0, high=1.0)
     free: float = setting(0.005, "retention spent on pruning beyond the knee", low=0.0, high=1.0)
     step: float = setting(

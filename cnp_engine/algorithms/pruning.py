@@ -99,15 +99,17 @@ def sweep_counts(
 
 @dataclass(frozen=True)
 class ChoiceRule:
-    """``cap``: share of all neurons the choice may take. ``retention``: least that is acceptable.
+    """What a point of retention is worth, and the bounds of the choice.
 
-    ``residual``: what counts as suppressed. ``free``: retention that going on beyond the smallest
-    sufficient pruning may cost.
+    ``price``: points of residual that one point of retention has to buy. ``cap``: share of all
+    neurons the choice may take. ``retention``: least that is acceptable. ``noise``: differences
+    in cost that are not told apart. ``free``: retention that going on beyond the knee may cost.
     """
 
+    price: float
     cap: float
-    residual: float
     retention: float
+    noise: float
     free: float
 
 
@@ -118,36 +120,36 @@ class Choice:
 
 
 STABLE = 3
-"""Points in a row that have to be suppressed before the first of them is believed."""
+"""Points in a row that have to be as cheap before the first of them is believed."""
 
 
 def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
-    """The smallest pruning that suppresses for good, then what costs nothing beyond it.
+    """The knee of the curve: where pruning further buys less residual than it costs retention.
 
-    A point is suppressed when its residual is not significantly (Wilson lower bound) above
-    ``rule.residual`` or the lowest residual reached at an acceptable retention, whichever is
-    larger: a coarse trigger goes on acting as an adversarial patch when the backdoor is gone
-    (METHOD section 5), so the lowest reached is the yardstick, not zero. What lies beyond the
-    smallest such k is taken up to twice as many, where retention does not fall: the planted
-    trigger is stronger than the reversed one, and leans on more neurons.
+    cost(k) = residual + price (1 - retention). A fixed residual would never be reached where a
+    coarse trigger goes on acting as an adversarial patch (METHOD section 5), and pruning towards
+    it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
+    Taken is the smallest k as cheap as the minimum (within ``noise``, there and at the next two
+    points), then up to twice as many where retention does not fall: the planted trigger is
+    stronger than the reversed one, and leans on more neurons.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
-    lowest = min(p.residual.value for p in usable)
-    wanted = max(rule.residual, lowest)
-    suppressed = [p.residual.low <= wanted for p in usable]
-    starts = (i for i in range(len(usable)) if all(suppressed[i : i + STABLE]))
-    start = usable[next(starts)] if any(suppressed) else usable[0]
+    costs = [p.residual.value + rule.price * (1 - p.retention.value) for p in usable]
+    cheap = [cost <= min(costs) + rule.noise for cost in costs]
+    steady = [i for i in range(len(usable)) if all(cheap[i : i + STABLE])]
+    start = usable[steady[0] if steady else costs.index(min(costs))]
     taken = start
-    for point, good in zip(usable, suppressed, strict=True):
+    for point in usable:
         within = start.k < point.k <= 2 * start.k
-        if within and good and point.retention.value >= start.retention.value - rule.free:
+        lower = point.residual.value <= start.residual.value + rule.noise
+        if within and lower and point.retention.value >= start.retention.value - rule.free:
             taken = point
     return Choice(
         taken.k,
-        f"the smallest k whose residual is not significantly above {wanted:.1%}, there and at the "
-        f"next two points, is {start.k}; up to twice as many cost at most {rule.free:.1%} "
-        f"retention at {taken.k}",
+        f"knee at k = {start.k}, beyond which a point of retention buys less than "
+        f"{rule.price:g} points of residual; on to k = {taken.k} at no more than "
+        f"{rule.free:.1%} retention",
     )
 
 

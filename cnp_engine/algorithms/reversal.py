@@ -132,7 +132,7 @@ class _Search:
     def tighten(self, plan: ReversalPlan) -> None:
         """Ask for a smaller trigger where it works too well, allow a larger one where it fails."""
         works_T, fails_T = (
-            self.success_T > plan.success + 0.02,
+            self.success_T > plan.success + 0.4 * (1 - plan.success),
             self.success_T < plan.success - 0.05,
         )
         if self.family == "blend":

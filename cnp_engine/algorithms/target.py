@@ -141,11 +141,21 @@ def rank(
         )
     rows.sort(key=lambda row: (-row.score, row.index))
     suspects = tuple(row.index for row in rows if row.score >= threshold)
-    families = {
-        index: tuple(f for f in FAMILIES if octaves[f][index] >= threshold) for index in suspects
-    }
+    families = {row.index: _families(octaves, row, threshold) for row in rows}
     margin = rows[0].score - rows[1].score if len(rows) > 1 else 0.0
     return Ranking(tuple(rows), suspects, margin, families, found)
+
+
+def _families(
+    octaves: dict[Family, list[float]], row: TargetRow, threshold: float
+) -> tuple[Family, ...]:
+    """Those in which a suspect stands out, and at least half as far as in its best one.
+
+    A family that only an adversarial pattern fills would teach the masks to prune what the
+    network needs (docs/log.md has the table).
+    """
+    least = max(threshold, row.score / 2)
+    return tuple(f for f in FAMILIES if octaves[f][row.index] >= least)
 
 
 def rank_by_votes(

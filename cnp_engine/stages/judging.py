@@ -105,7 +105,9 @@ def sweep_stage(
         points[k] = CurvePoint(k, threshold_of(scores, k), judged[-1].label_free)
         yield points[k]
         yield Progress("sweep", number + 1, len(counts))
-    rule = ChoiceRule(settings.cap, settings.residual, settings.retention, settings.free)
+    rule = ChoiceRule(
+        settings.price, settings.cap, settings.retention, settings.noise, settings.free
+    )
     choice = choose(judged, neurons, rule)
     for k, measured in _measured(material, evidence.truth, scores, counts, choice.k):
         points[k] = replace(points[k], measured=measured)
@@ -113,7 +115,7 @@ def sweep_stage(
     curve = Curve(tuple(points[k] for k in counts), _chosen(scores, choice, neurons))
     store.write(CURVE, codec_bytes(curve))
     yield curve.chosen
-    yield from _warnings(points[choice.k], rule)
+    yield from _warnings(points[choice.k])
     yield clock.finished("sweep")
     return curve
 
@@ -151,11 +153,11 @@ def _chosen(scores: NeuronScores, choice: Choice, neurons: int) -> Chosen:
     return Chosen(choice.k, threshold_of(scores, choice.k), choice.k / neurons, choice.rule)
 
 
-def _warnings(point: CurvePoint, rule: ChoiceRule) -> Generator[Event, None, None]:
+def _warnings(point: CurvePoint) -> Generator[Event, None, None]:
     residual, retention = point.label_free.residual, point.label_free.retention
     assert residual is not None
     assert retention is not None
-    if residual.value > max(0.1, 5 * rule.residual):
+    if residual.value > 0.1:
         yield Warned(
             "residual",
             f"At the recommended point {residual.value:.0%} of the stamped images still answer "
