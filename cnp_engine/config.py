@@ -27,12 +27,13 @@ def setting(
     *,
     low: float | None = None,
     high: float | None = None,
-    path: Literal["", "file", "source"] = "",
+    path: Literal["", "file", "source", "factory"] = "",
 ) -> Any:
     """A documented setting; ``low`` and ``high`` are inclusive bounds for a number.
 
-    ``path`` marks what is made absolute when a run is created: a file or folder, or a source that
-    may be ``prefix:FOLDER``. A default of ``dataclasses.MISSING`` has to be given by the user.
+    ``path`` marks what is made absolute when a run is created: a file or folder, a source that may
+    be ``prefix:FOLDER``, or a factory that may be ``FILE.py:NAME``. A default of
+    ``dataclasses.MISSING`` has to be given by the user.
     """
     return field(default=default, metadata={"help": help, "low": low, "high": high, "path": path})
 
@@ -127,7 +128,9 @@ class RunConfig:
         "FILE.npz or demo",
         path="source",
     )
-    arch: str | None = setting(None, "architecture name or module:factory, else recognised")
+    arch: str | None = setting(
+        None, "architecture name or module:factory, else recognised", path="factory"
+    )
     classes: int | None = setting(None, "number of classes, else read off the classifier head")
     normalize: str = setting("auto", "auto, none, cifar10, imagenet, ... or m,m,m/s,s,s")
     clean: int = setting(1000, "clean images used", low=1)
@@ -265,6 +268,9 @@ def _absolute(text: str, kind: str) -> str:
             return text
         if colon and rest and prefix in SOURCE_PREFIXES:
             return f"{prefix}:{absolute(rest)}"
+    if kind == "factory":
+        place, colon, name = text.rpartition(":")
+        return f"{absolute(place)}:{name}" if place.endswith(".py") else text
     return str(absolute(text))
 
 

@@ -23,11 +23,3 @@ def environment() -> dict[str, str]:
         paths = [str(_ROOT), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
         env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))
     return env
-
-
-def admit_factory(arch: str | None) -> None:
-    """Let ``module:factory`` be found in the working folder, after everything else: the user
-    named it, and it can hide no module of Python's or ours."""
-    here = str(Path.cwd())
-    if arch is not None and ":" in arch and here not in sys.path:
-        sys.path.append(here)

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnp_engine import process
 from cnp_engine.codec import encode
 from cnp_engine.errors import CnpError
 from cnp_engine.worker import last_word
@@ -26,12 +25,10 @@ Task = Callable[..., Any]
 
 def inspect(file: str, arch: str | None = None, classes: int | None = None) -> Any:
     """What a checkpoint is, without running any of it."""
-    process.admit_factory(arch)
     return _import("cnp_engine.models.inspect").inspect_file(Path(file), arch, classes)
 
 
 def evaluate(**request: Any) -> Any:
-    process.admit_factory(request.get("arch"))
     return _import("cnp_engine.actions").evaluate_model(**request)
 
 

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeAlias
 
-from cnp_engine import lock, process
+from cnp_engine import lock
 from cnp_engine.commands import Command
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import CheckpointUnsafe, CnpError, Interrupted, OutOfMemory, RunDamaged
@@ -73,7 +73,6 @@ def work(run: RunDirectory, pipeline: Pipeline | None = None, commands_from: int
 def _drain(run: RunDirectory, pipeline: Pipeline, log: EventLog, stop: Stop, inbox: Inbox) -> Event:
     """Log every event; the last one is returned."""
     _check_digest(run, log)
-    process.admit_factory(run.config.arch)
     events = pipeline(run.config, run, inbox)
     with _closing(events):
         for event in events:

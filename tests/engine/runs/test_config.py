@@ -173,6 +173,12 @@ def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         None,
     )
     assert whole.absolute() == whole
+    for given, wanted in {
+        "resnet18-cifar": "resnet18-cifar",
+        "package.nets:make": "package.nets:make",
+        "a/b.py:make": f"{tmp_path}/a/b.py:make",
+    }.items():
+        assert build({"arch": given}).absolute().arch == wanted
 
 
 def test_describe_lists_every_setting_for_people() -> None:
