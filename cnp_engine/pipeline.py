@@ -7,7 +7,7 @@ artifact; mask optimisation goes on from its last saved round.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -30,7 +30,7 @@ from cnp_engine.events import (
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages import closing, finding, judging, loading
 from cnp_engine.stages.judging import Curve
-from cnp_engine.stages.material import Clock, Evidence, Material
+from cnp_engine.stages.material import Evidence, Material
 
 T = TypeVar("T")
 
@@ -45,22 +45,26 @@ def run(
 
     ``inbox`` is for requests that the worker does not see to itself; none are known yet.
     """
-    seconds: dict[str, float] = {}
-    resumed = any(isinstance(record.value, RunStarted) for record in store.events().read())
+    earlier = [record.value for record in store.events().read()]
+    resumed = any(isinstance(event, RunStarted) for event in earlier)
+    seconds: dict[str, float] = {
+        event.stage: event.seconds
+        for event in earlier
+        if isinstance(event, StageFinished) and not event.restored
+    }
     device = runtime.pick_device(config.device)
     yield RunStarted(
         SCHEMA, config.digest(), resumed, runtime.versions(), runtime.describe(device),
         torch.get_num_threads(), os.getpid(),
     )  # fmt: skip
-    clock = Clock()
-    for event in _stages(config, store, seconds, clock):
-        if isinstance(event, StageFinished):
+    for event in _stages(config, store, seconds):
+        if isinstance(event, StageFinished) and not event.restored:
             seconds[event.stage] = event.seconds
         yield event
 
 
 def _stages(
-    config: RunConfig, store: RunDirectory, seconds: dict[str, float], clock: Clock
+    config: RunConfig, store: RunDirectory, seconds: Mapping[str, float]
 ) -> Generator[Event, None, None]:
     material, evidence = yield from loading.load_stage(config, store)
     target = yield from _retried(material, finding.target_stage)
@@ -69,11 +73,16 @@ def _stages(
         triggers = yield from _retried(material, lambda m: finding.trigger_stage(m, target))
     found = judging.verdict(target, config, triggers.events)
     yield found
+    if found.verdict == "no_evidence" and config.targets:
+        yield Warned(
+            "forced",
+            "There is no evidence of a backdoor; neurons are pruned only because --target asks.",
+        )
     delivered = closing.Delivery(None, ())
     if config.until == "export":
         aims = found.targets or config.targets
         delivered = yield from _repair(material, evidence, triggers.aimed_at(aims))
-    total = {**seconds, "total": clock.seconds}
+    total = {**seconds, "total": sum(seconds.values())}
     yield closing.finish(material, evidence, target, triggers.events, found, delivered, total)
 
 

@@ -42,7 +42,7 @@ def load_stage(
     config: RunConfig, store: RunDirectory
 ) -> Generator[Event, None, tuple[Material, Evidence]]:
     """Everything later stages work on. Raises CheckpointError, DataError, DeviceMissing."""
-    clock = Clock()
+    clock, measured_before = Clock(), has(store, BEFORE)
     yield StageStarted("load")
     device = runtime.pick_device(config.device)
     loaded = load_model(read_checkpoint(config.model), config.arch, config.classes)
@@ -69,7 +69,7 @@ def load_stage(
         names=names,
     )
     evidence = yield from _evidence(config, store, network, drawn, names)
-    yield clock.finished("load")
+    yield clock.finished("load", restored=measured_before)
     return material, evidence
 
 

@@ -1,0 +1,67 @@
+"""Whole runs on the embedded demo, each done once for all tests that look at it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cnp_engine import pipeline
+from cnp_engine.config import RunConfig
+from cnp_engine.events import Event, Finished
+from cnp_engine.rundir import RunDirectory
+
+ASSETS = Path(__file__).resolve().parents[3] / "assets"
+SHARED = Path(__file__).resolve().parents[4] / "shared"
+
+SHORT = (
+    "target.steps=25", "target.batch=8", "target.threshold=0.3",
+    "reversal.steps=15", "reversal.batch=8", "reversal.restarts=2",
+    "masks.rounds=3", "masks.batches=2", "masks.batch=16", "masks.early_stop=false",
+    "masks.order_limit=2", "sweep.max_fraction=0.02", "sweep.measured_points=0",
+)  # fmt: skip
+"""A schedule that passes through everything in seconds; its figures mean nothing."""
+
+
+def demo_config(model: str = "demo_model.pth", *sets: str, seed: int = 0) -> RunConfig:
+    values = {
+        "model": str(ASSETS / model),
+        "data": "demo",
+        "attack": str(ASSETS / "demo_attack.toml"),
+        "seed": seed,
+        "device": "cpu",
+    }
+    return RunConfig.build(values, sets, env={})
+
+
+def drive(store: RunDirectory, stop_before: int | None = None) -> list[Event]:
+    """What a worker does, in this process; ``stop_before`` drops the pipeline dead at an event."""
+    events: list[Event] = []
+    log = store.events()
+    for event in pipeline.run(store.config, store, list):
+        if len(events) == stop_before:
+            break
+        log.append(event)
+        events.append(event)
+    return events
+
+
+def finished(events: list[Event]) -> Finished:
+    last = events[-1]
+    assert isinstance(last, Finished)
+    return last
+
+
+@pytest.fixture(scope="session")
+def repaired(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
+    """The backdoored demo model, default preset."""
+    store = RunDirectory.create(tmp_path_factory.mktemp("runs") / "repaired", demo_config())
+    return store, drive(store)
+
+
+@pytest.fixture(scope="session")
+def cleared(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
+    """Its clean twin."""
+    config = demo_config("demo_clean.pth")
+    store = RunDirectory.create(tmp_path_factory.mktemp("runs") / "cleared", config)
+    return store, drive(store)

@@ -1,0 +1,126 @@
+"""The main job on the embedded model and its clean twin, with real figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cnp_engine.events import Chosen, CurvePoint, Event, Exported, TargetRanked, VerdictReached
+from cnp_engine.export.files import read_mask_values
+from cnp_engine.models.checkpoint import read_checkpoint
+from cnp_engine.models.registry import load_model
+from cnp_engine.rundir import RunDirectory
+from tests.engine.pipeline.conftest import ASSETS, finished
+
+Run = tuple[RunDirectory, list[Event]]
+
+CONTRACT = {
+    "status", "verdict", "target", "target_ranking", "reversed", "neurons", "threshold", "before",
+    "after", "label_free", "seconds", "peak_memory_bytes", "device", "seed", "exports", "run",
+}  # fmt: skip
+
+
+def summary(run: Run) -> dict[str, Any]:
+    return finished(run[1]).summary
+
+
+def of(events: list[Event], kind: type[Event]) -> list[Any]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.slow
+class TestRepaired:
+    def test_the_backdoor_is_found_and_suppressed(self, repaired: Run) -> None:
+        found = summary(repaired)
+        assert found["verdict"] == "backdoored"
+        assert found["target"] == 5
+        assert found["before"]["asr"] >= 0.98
+        assert found["after"]["asr"] <= 0.03
+        assert found["before"]["ba"] - found["after"]["ba"] <= 0.015
+        assert 0 < found["neurons"]["fraction"] <= 0.03
+
+    def test_summary_has_the_keys_of_the_contract(self, repaired: Run) -> None:
+        found = summary(repaired)
+        assert set(found) >= CONTRACT
+        stored = json.loads((repaired[0].path / "summary.json").read_text())
+        assert stored == json.loads(json.dumps(found))
+
+    def test_the_target_stands_out_in_the_ranking(self, repaired: Run) -> None:
+        ranked: TargetRanked = of(repaired[1], TargetRanked)[-1]
+        assert ranked.suspicious
+        assert [row.index for row in ranked.ranking][0] == 5
+        assert ranked.ranking[0].score > 2 * ranked.ranking[1].score
+
+    def test_the_file_loads_in_the_users_own_way(self, repaired: Run) -> None:
+        """Same keys, order and dtypes; only BN weights of pruned neurons differ, and are 0."""
+        before = torch.load(ASSETS / "demo_model.pth", weights_only=True)
+        path = repaired[0].exports / "purified.pth"
+        after = torch.load(path, weights_only=True)
+        assert list(after) == list(before)
+        changed = 0
+        for key, old in before.items():
+            new = after[key]
+            assert new.dtype == old.dtype
+            differs = new != old
+            changed += int(differs.sum())
+            assert not differs.any() or bool((new[differs] == 0).all())
+            assert not differs.any() or (".bn" in f".{key}" or "shortcut.1" in key)
+        assert changed == summary(repaired)["neurons"]["pruned"]
+        safe = load_file(repaired[0].exports / "purified.safetensors")
+        assert all(torch.equal(safe[key], after[key]) for key in after)
+
+    def test_what_was_exported_is_what_was_said(self, repaired: Run) -> None:
+        exported: Exported = of(repaired[1], Exported)[-1]
+        assert {Path(p).name for p in exported.paths} == {
+            "purified.pth", "purified.safetensors", "mask_values.txt", "curve.csv", "trigger.png",
+        }  # fmt: skip
+        assert all(Path(p).stat().st_size > 0 for p in summary(repaired)["exports"])
+        assert {Path(p).name for p in summary(repaired)["exports"]} >= {"report.html", "report.md"}
+
+    def test_scores_of_the_mask_file_prune_the_same_neurons(self, repaired: Run) -> None:
+        loaded = load_model(read_checkpoint(ASSETS / "demo_model.pth"))
+        layers = [(layer.name, layer.channels) for layer in loaded.layers]
+        text = (repaired[0].exports / "mask_values.txt").read_text()
+        scores = torch.tensor(read_mask_values(text, layers), dtype=torch.float64)
+        k = summary(repaired)["neurons"]["pruned"]
+        lowest = set(scores.argsort(stable=True)[:k].tolist())
+        flat = torch.cat([loaded.module.get_parameter(f"{n}.weight") for n, _ in layers])
+        purified = load_model(read_checkpoint(repaired[0].exports / "purified.pth"))
+        after = torch.cat([purified.module.get_parameter(f"{n}.weight") for n, _ in layers])
+        assert set(torch.nonzero(flat != after).flatten().tolist()) == lowest
+
+    def test_the_choice_lies_on_the_curve_and_the_curve_starts_at_the_checkpoint(
+        self, repaired: Run
+    ) -> None:
+        points: dict[int, CurvePoint] = {p.k: p for p in of(repaired[1], CurvePoint)}
+        chosen: Chosen = of(repaired[1], Chosen)[-1]
+        start = points[0].label_free
+        assert start.retention is not None
+        assert start.residual is not None
+        assert start.retention.value == 1.0
+        assert start.residual.value > 0.8
+        assert chosen.k in points
+        assert points[chosen.k].measured.asr is not None
+
+
+@pytest.mark.slow
+class TestCleared:
+    def test_the_clean_twin_shows_no_evidence_and_nothing_is_pruned(self, cleared: Run) -> None:
+        found = summary(cleared)
+        assert found["verdict"] == "no_evidence"
+        assert found["target"] is None
+        assert found["neurons"]["pruned"] == 0
+        assert found["before"]["ba"] >= 0.95
+        assert found["after"] == found["before"]
+        assert not (cleared[0].exports / "purified.pth").exists()
+        assert (cleared[0].exports / "report.html").is_file()
+
+    def test_the_verdict_says_how_far_the_first_class_stands_out(self, cleared: Run) -> None:
+        verdict: VerdictReached = of(cleared[1], VerdictReached)[-1]
+        assert verdict.confidence > 0.5
+        assert "times smaller" in verdict.reasons[0]

@@ -1,0 +1,68 @@
+"""A run cut off at any event and taken up again ends in the same bits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from cnp_engine.events import Event, Finished, Progress, StageFinished
+from cnp_engine.rundir import RunDirectory
+from tests.engine.pipeline.conftest import SHORT, demo_config, drive
+
+TARGETED = (*SHORT, "targets=5")
+
+
+def results(store: RunDirectory) -> tuple[bytes, bytes, bytes]:
+    return (
+        store.artifact("scores.safetensors").read_bytes(),
+        (store.path / "curve.json").read_bytes(),
+        (store.exports / "purified.safetensors").read_bytes(),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
+    config = demo_config("demo_model.pth", *TARGETED)
+    store = RunDirectory.create(tmp_path_factory.mktemp("resume") / "whole", config)
+    return store, drive(store)
+
+
+def moments(events: list[Event]) -> list[int]:
+    """Before and after the end of each stage, and within the rounds of the masks."""
+    ends = [i for i, e in enumerate(events) if isinstance(e, StageFinished)]
+    masks = [
+        i for i, e in enumerate(events)
+        if isinstance(e, Progress) and e.stage == "scores" and e.label == ""
+    ]  # fmt: skip
+    cuts = {*ends, *(end + 1 for end in ends[:-1]), masks[3], masks[4]}
+    return sorted(cuts)
+
+
+def test_cut_off_anywhere(whole: tuple[RunDirectory, list[Event]], tmp_path: Path) -> None:
+    store, events = whole
+    for moment in moments(events):
+        again = RunDirectory.create(tmp_path / f"cut-{moment}", store.config)
+        drive(again, stop_before=moment)
+        last = drive(RunDirectory.open(again.path))[-1]
+        assert isinstance(last, Finished), moment
+        assert results(again) == results(store), moment
+
+
+def test_a_second_run_is_the_same_bits(
+    whole: tuple[RunDirectory, list[Event]], tmp_path: Path
+) -> None:
+    again = RunDirectory.create(tmp_path / "again", whole[0].config)
+    drive(again)
+    assert results(again) == results(whole[0])
+
+
+def test_another_seed_is_another_run(
+    whole: tuple[RunDirectory, list[Event]], tmp_path: Path
+) -> None:
+    config = demo_config("demo_model.pth", *TARGETED, seed=1)
+    other = RunDirectory.create(tmp_path / "other", config)
+    drive(other)
+    ours, theirs = (load_file(s.artifact("scores.safetensors")) for s in (whole[0], other))
+    assert not ours["scores"].equal(theirs["scores"])
