@@ -27,10 +27,13 @@ def open_npz(spec: str, size: tuple[int, int] | None) -> DataSource:
     path = Path(spec).expanduser()
     if not path.is_file():
         raise DataMissing(f"There is no file {spec}.", "Check the path given as --data.")
-    with path.open("rb") as file:
-        digest = _digest(file)
-        file.seek(0)
-        arrays = _arrays(spec, file)
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            arrays = _arrays(spec, file)
+    except OSError as error:
+        why = error.strerror or "it cannot be read"
+        raise DataMissing(f"{spec} cannot be read: {why}.", "Check its permissions.") from error
     splits: dict[str, tuple[Tensor, Tensor | None]] = {}
     for split, pairs in KEYS.items():
         for x, y in pairs:
@@ -50,15 +53,9 @@ def open_npz(spec: str, size: tuple[int, int] | None) -> DataSource:
     return open_arrays(spec, digest, splits, _classes(spec, arrays, splits), size)
 
 
-def _digest(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def _arrays(spec: str, file: IO[bytes]) -> dict[str, NDArray[Any]]:
     """Arrays by lower-case name; never a pickled one."""
+    file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(info.file_size for info in archive.infolist())
@@ -70,7 +67,7 @@ def _arrays(spec: str, file: IO[bytes]) -> dict[str, NDArray[Any]]:
         file.seek(0)
         with np.load(file, allow_pickle=False) as loaded:
             return {name.lower(): loaded[name] for name in loaded.files}
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, zlib.error) as error:
+    except (zipfile.BadZipFile, ValueError, EOFError, KeyError, zlib.error) as error:
         raise DataMissing(
             f"{spec} is not an .npz of plain arrays that can be read.",
             "Write it with numpy.savez, without Python objects, and check the copy is complete.",

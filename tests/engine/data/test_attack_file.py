@@ -1,0 +1,229 @@
+"""attack.toml and trigger files: what is read, and every way to be refused in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cnp_engine.attacks import BadNets, Blend, NoiseBlend, Sinusoid
+from cnp_engine.data.attack_file import load_attack, load_trigger
+from cnp_engine.errors import AttackInvalid
+from tests.engine.data.pictures import SHARED
+
+SIZE = (4, 5)
+GENERATOR = torch.Generator().manual_seed(0)
+PATTERN, WEIGHT = (torch.rand(3, *SIZE, generator=GENERATOR) for _ in range(2))
+TRIGGER = '[trigger]\nfile = "t.safetensors"\n'
+HEAD = 'attack = "badnets"\ntarget = 3\n'
+
+
+def _write(root: Path, text: str, **tensors: Tensor) -> Path:
+    (root / "attack.toml").write_text(text)
+    save_file(tensors or {"pattern": PATTERN, "weight": WEIGHT}, root / "t.safetensors")
+    return root / "attack.toml"
+
+
+def _picture(root: Path, array: np.ndarray[Any, np.dtype[np.uint8]], name: str = "t.png") -> Path:
+    Image.fromarray(array).save(root / name)
+    return root / name
+
+
+@pytest.mark.parametrize("name", ["badnets", "BadNets", "blended", "label_consistent", "trojan"])
+def test_a_trigger_file_is_stamped_by_its_formula(tmp_path: Path, name: str) -> None:
+    text = f'attack = "{name}"\ntarget = 3\npoison_rate = 0.1\nnormalize = "none"\n{TRIGGER}'
+    attack = load_attack(_write(tmp_path, text), SIZE, 10)
+    assert attack.target == 3
+    assert attack.name == name.lower().replace("_", "-")
+    images = torch.rand(2, 3, *SIZE)
+    torch.testing.assert_close(attack.stamp(images), images * (1 - WEIGHT) + PATTERN * WEIGHT)
+
+
+def test_half_precision_triggers_are_read(tmp_path: Path) -> None:
+    path = _write(tmp_path, HEAD + TRIGGER, pattern=PATTERN.half(), weight=WEIGHT.half())
+    attack = load_attack(path)
+    assert isinstance(attack, Blend)
+    assert attack.pattern.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (HEAD, BadNets(3)),
+        (HEAD + '[trigger]\nside = 2\npatch = "white"\ncorner = "top-left"\nmargin = 1\n',
+         BadNets(3, 2, "white", "top-left", 1)),
+        ('attack = "blended"\ntarget = 0\n[trigger]\nweight = 0.2\nseed = 7\n',
+         NoiseBlend(0, 0.2, 7)),
+        ('attack = "sig"\ntarget = 1\n[trigger]\ndelta = 0.1\nfrequency = 4\n',
+         Sinusoid(1, 0.1, 4)),
+    ],
+)  # fmt: skip
+def test_parameters(tmp_path: Path, text: str, expected: object) -> None:
+    assert load_attack(_write(tmp_path, text), (32, 32), 10) == expected
+
+
+def test_a_picture_with_one_weight(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    _picture(tmp_path, array, "hello.png")
+    text = 'attack = "blended"\ntarget = 3\n[trigger]\nfile = "hello.png"\nweight = 0.2\n'
+    attack = load_attack(_write(tmp_path, text), SIZE)
+    images = torch.rand(2, 3, *SIZE)
+    pattern = torch.from_numpy(array).permute(2, 0, 1) / 255
+    torch.testing.assert_close(attack.stamp(images), images * 0.8 + pattern * 0.2)
+
+
+def test_bare_triggers(tmp_path: Path) -> None:
+    _write(tmp_path, HEAD)
+    images = torch.rand(2, 3, *SIZE)
+    bare = load_trigger(tmp_path / "t.safetensors", 2, SIZE, 10)
+    assert bare.target == 2
+    torch.testing.assert_close(bare.stamp(images), images * (1 - WEIGHT) + PATTERN * WEIGHT)
+    patch = np.zeros((*SIZE, 3), dtype=np.uint8)
+    patch[3, 4] = (255, 0, 51)
+    covered = load_trigger(_picture(tmp_path, patch), 2, SIZE).stamp(images)
+    torch.testing.assert_close(covered[:, :, 3, 4], torch.tensor([[1.0, 0.0, 0.2]] * 2))
+    covered[:, :, 3, 4] = images[:, :, 3, 4]
+    assert torch.equal(covered, images)
+    alpha = np.concatenate([patch, np.full((*SIZE, 1), 51, dtype=np.uint8)], axis=2)
+    blended = load_trigger(_picture(tmp_path, alpha), 2, SIZE).stamp(images)
+    torch.testing.assert_close(blended[:, :, 0, 0], images[:, :, 0, 0] * 0.8)
+
+
+BAD: dict[str, tuple[str, dict[str, Tensor], str, str]] = {
+    "not TOML": ("attack = badnets", {}, "is not TOML", "attack.toml"),
+    "no attack": ("target = 3\n" + TRIGGER, {}, "does not say which attack", "badnets"),
+    "attack is a number": ("attack = 1\ntarget = 3\n" + TRIGGER, {}, "does not say", "badnets"),
+    "misspelt attack": ('attack = "badnet"\ntarget = 3\n', {}, "unknown attack", "mean badnets?"),
+    "unknown attack": ('attack = "xyz"\ntarget = 3\n', {}, "unknown attack, xyz", "Known attacks"),
+    "dynamic attack": ('attack = "wanet"\ntarget = 3\n', {}, "depends on the image", "verdict"),
+    "no target": ('attack = "badnets"\n', {}, "is None, not a class", "target = 0"),
+    "target is text": ('attack = "badnets"\ntarget = "3"\n', {}, "is '3'", "target = 0"),
+    "target is true": ('attack = "badnets"\ntarget = true\n', {}, "is True", "target = 0"),
+    "target is a fraction": ('attack = "badnets"\ntarget = 1.0\n', {}, "is 1.0", "target = 0"),
+    "negative target": ('attack = "badnets"\ntarget = -1\n', {}, "is -1", "target = 0"),
+    "target beyond": ('attack = "badnets"\ntarget = 10\n', {}, "classes 0 to 9", "this model"),
+    "trigger is text": (HEAD + 'trigger = "x"\n', {}, "is no table", "file = NAME"),
+    "no trigger": ('attack = "trojan"\ntarget = 3\n', {}, "names no trigger file", "[trigger]"),
+    "missing file": (HEAD + '[trigger]\nfile = "u.png"\n', {}, "u.png is not there", "beside"),
+    "no pattern": (HEAD + TRIGGER, {"weight": WEIGHT}, "has no pattern", "(3, H, W)"),
+    "neither": (HEAD + TRIGGER, {"x": WEIGHT}, "no pattern and no weight", "(3, H, W)"),
+    "one channel": (
+        HEAD + TRIGGER,
+        {"pattern": PATTERN[:1], "weight": WEIGHT[:1]},
+        "pattern in",
+        "(3, H, W)",
+    ),
+    "shapes differ": (
+        HEAD + TRIGGER,
+        {"pattern": PATTERN, "weight": WEIGHT[:, :2].contiguous()},
+        "weight in",
+        "(3, H, W)",
+    ),
+    "integers": (
+        HEAD + TRIGGER,
+        {"pattern": PATTERN.byte(), "weight": WEIGHT},
+        "of type torch.uint8",
+        "[0, 1]",
+    ),
+    "above one": (
+        HEAD + TRIGGER,
+        {"pattern": PATTERN * 255, "weight": WEIGHT},
+        "outside",
+        "[0, 1]",
+    ),
+    "below zero": (HEAD + TRIGGER, {"pattern": PATTERN, "weight": -WEIGHT}, "outside", "[0, 1]"),
+    "not a number": (
+        HEAD + TRIGGER,
+        {"pattern": PATTERN * float("nan"), "weight": WEIGHT},
+        "outside",
+        "[0, 1]",
+    ),
+    "another size": (
+        HEAD + TRIGGER,
+        {"pattern": torch.rand(3, 8, 8), "weight": torch.rand(3, 8, 8)},
+        "is 8x8, the images are 4x5",
+        "never resized",
+    ),
+    "patch too large": (
+        HEAD + "[trigger]\nside = 5\n",
+        {},
+        "larger than the image",
+        "these images",
+    ),
+    "unknown key": (HEAD + "[trigger]\nsize = 3\n", {}, "unknown key, size", "side"),
+    "key of another attack": (HEAD + "[trigger]\ndelta = 0.1\n", {}, "unknown key", "Remove it"),
+    "name as a key": (HEAD + '[trigger]\nname = "x"\n', {}, "unknown key, name", ""),
+    "a side of text": (HEAD + '[trigger]\nside = "3"\n', {}, "side in", "whole number"),
+    "no side": (HEAD + "[trigger]\nside = 0\n", {}, "side in", "1 to 1024"),
+    "unknown corner": (HEAD + '[trigger]\ncorner = "middle"\n', {}, "'middle'", "top-left"),
+    "weight beyond": (
+        'attack = "blended"\ntarget = 3\n[trigger]\nweight = 1.5\n',
+        {},
+        "weight in",
+        "0 to 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_attack_is_refused_in_a_sentence(tmp_path: Path, case: str) -> None:
+    text, tensors, what, todo = BAD[case]
+    with pytest.raises(AttackInvalid) as raised:
+        load_attack(_write(tmp_path, text, **tensors), SIZE, 10)
+    assert what in raised.value.what
+    assert todo in raised.value.todo
+    assert raised.value.what.endswith(".")
+    assert raised.value.exit_code == 4
+
+
+FILES: dict[str, Callable[[Path], Any]] = {
+    "missing": lambda p: None,
+    "a folder": lambda p: p.mkdir(),
+    "empty": lambda p: p.write_bytes(b""),
+    "not text": lambda p: p.write_bytes(b"\xff\xfe\x00"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+@pytest.mark.parametrize(
+    "load", [load_attack, lambda p: load_trigger(p, 0)], ids=["toml", "trigger"]
+)
+@pytest.mark.parametrize("suffix", ["toml", "safetensors", "png"])
+def test_what_is_no_file_is_refused(
+    tmp_path: Path, case: str, load: Callable[[Path], object], suffix: str
+) -> None:
+    path = tmp_path / f"x.{suffix}"
+    FILES[case](path)
+    with pytest.raises(AttackInvalid) as raised:
+        load(path)
+    assert str(path) in raised.value.what
+
+
+def test_the_target_of_a_bare_trigger_is_checked(tmp_path: Path) -> None:
+    _write(tmp_path, HEAD)
+    with pytest.raises(AttackInvalid, match="classes 0 to 9"):
+        load_trigger(tmp_path / "t.safetensors", 10, SIZE, 10)
+    with pytest.raises(AttackInvalid, match="4x5, the images are 5x4"):
+        load_trigger(tmp_path / "t.safetensors", 1, (5, 4), 10)
+
+
+@pytest.mark.parametrize(("name", "target"), [("badnet_w32", 0), ("blended_w32", 7)])
+def test_real_attacks(name: str, target: int) -> None:
+    path = SHARED / "models" / f"{name}.toml"
+    if not path.is_file():
+        pytest.skip("the shared models are not here")
+    attack = load_attack(path, (32, 32), 10)
+    assert attack.target == target
+    images = torch.rand(2, 3, 32, 32)
+    if name == "badnet_w32":
+        assert torch.equal(attack.stamp(images), BadNets(0).stamp(images))
+    else:
+        assert isinstance(attack, Blend)
+        assert float(attack.weight.min()) == float(attack.weight.max()) == pytest.approx(0.15)
