@@ -1,0 +1,1 @@
+"""How the embedded demo is made: drawn traffic signs, a sticker backdoor, two small networks."""
