@@ -94,15 +94,17 @@ class MaskState:
         return state
 
     def tensors(self) -> dict[str, Tensor]:
-        return {
+        """A copy: what was taken after one round stays as it was through the next."""
+        own = {
             "mask": self.mask_N, "first": self.first_N, "second": self.second_N,
             "pressure": self.pressure_N, "generator": self.generator, "counters": self.counters,
         }  # fmt: skip
+        return {name: tensor.clone() for name, tensor in own.items()}
 
     @classmethod
     def restore(cls, tensors: dict[str, Tensor]) -> MaskState:
         names = ("mask", "first", "second", "pressure", "generator", "counters")
-        return cls(*(tensors[name] for name in names))
+        return cls(*(tensors[name].clone() for name in names))
 
     @property
     def round(self) -> int:
@@ -135,7 +137,7 @@ class MaskState:
 
     @property
     def stale(self) -> int:
-        """Rounds since the recovery rate last rose."""
+        """Rounds since the recovery rate last rose, or the learning rate was last halved."""
         return int(self.counters[3])
 
     @stale.setter

@@ -117,8 +117,7 @@ class MaskedNetwork:
         self._mean = torch.tensor(list(mean), device=self.device).view(3, 1, 1)
         self._std = torch.tensor(list(std), device=self.device).view(3, 1, 1)
         self._plain = not any(mean) and all(value == 1.0 for value in std)
-        self._entering: list[Tensor] = []
-        module.get_submodule(head).register_forward_pre_hook(self._remember)
+        self._head = module.get_submodule(head)
 
     @property
     def neurons(self) -> int:
@@ -152,15 +151,27 @@ class MaskedNetwork:
         if not self._plain:
             x = (x - self._mean) / self._std
         x = x.contiguous(memory_format=torch.channels_last)
-        self._entering.clear()
-        logits = functional_call(self.module, replaced, (x,))
+        with self._entering_head() as entering:
+            logits = functional_call(self.module, replaced, (x,))
         logits = logits[0] if isinstance(logits, tuple) else logits
-        features = self._entering[-1].flatten(1)
-        self._entering.clear()
-        return Output(features.float(), logits.float())
+        return Output(entering[-1].flatten(1).float(), logits.float())
 
-    def _remember(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self._entering.append(inputs[0])
+    @contextmanager
+    def _entering_head(self) -> Iterator[list[Tensor]]:
+        """What enters the head in the length of one call.
+
+        No hook stays: nothing else that uses the module may leave its activations here.
+        """
+        entering: list[Tensor] = []
+
+        def remember(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            entering.append(inputs[0])
+
+        hook = self._head.register_forward_pre_hook(remember)
+        try:
+            yield entering
+        finally:
+            hook.remove()
 
 
 def _parameter(norm: nn.Module, name: str) -> Tensor:
@@ -179,12 +190,14 @@ def answers(
     batch: int = 250,
     exact: bool = False,
 ) -> Tensor:
-    """Predicted classes, int64 (B,)."""
+    """Predicted classes, int64 (B,). No image is no question: not every network takes none."""
+    if not len(images_BCHW):
+        return torch.empty(0, dtype=torch.int64, device=images_BCHW.device)
     parts = [
         network(part, mask_N, exact=exact).logits_BK.argmax(1)
         for part in torch.split(images_BCHW, batch)
     ]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+    return torch.cat(parts)
 
 
 def pruned_mask(order_N: Tensor, k: int) -> Tensor:

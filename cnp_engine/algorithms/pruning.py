@@ -28,7 +28,11 @@ NOTHING = Rate(0.0, 0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class Point:
-    """``residual`` is that of the reversed trigger that is suppressed worst."""
+    """``residual`` is that of the reversed trigger that is suppressed worst.
+
+    ``recovery``: share of the same stamped images answered as the checkpoint answers them clean,
+    for the trigger where it is lowest.
+    """
 
     k: int
     retention: Rate
@@ -70,10 +74,12 @@ class Judge:
             others = self._original != trigger.target
             stamped = trigger.stamp(self._images[others], factor)
             said = answers(asked, stamped, mask_N, exact=self._exact)
-            residuals.append(share(said == trigger.target) or NOTHING)
-            recovered.append(share(said == self._original[others]) or NOTHING)
-        worst = max(residuals, key=lambda rate: rate.value, default=NOTHING)
-        recovery = min(recovered, key=lambda rate: rate.value, default=NOTHING)
+            residuals.append(share(said == trigger.target))
+            recovered.append(share(said == self._original[others]))
+        counted = [rate for rate in residuals if rate is not None]
+        worst = max(counted, key=lambda rate: rate.value, default=NOTHING)
+        counted = [rate for rate in recovered if rate is not None]
+        recovery = min(counted, key=lambda rate: rate.value, default=NOTHING)
         return Point(k, kept, worst, recovery)
 
 
@@ -87,7 +93,8 @@ def sweep_counts(
     last = max(1, int(neurons * max_fraction))
     if step:
         count = round(max_fraction / step)
-        return sorted({min(last, round(neurons * step * index)) for index in range(count + 1)})
+        steps = (round(neurons * step * index) for index in range(count + 1))
+        return sorted({last, *(min(last, k) for k in steps)})
     dense = min(last, max(24, under_half + under_half // 2))
     counts = list(range(dense + 1))
     wide = max(1, (last - dense) // 12)

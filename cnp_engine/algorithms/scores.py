@@ -39,11 +39,16 @@ class NeuronScores:
 def score(
     mask_N: Tensor, pressure_N: Tensor, contribution: dict[int, float] | None = None
 ) -> NeuronScores:
-    """Spread the two groups by rank of ``contribution`` and of ``pressure_N``."""
+    """Spread the two groups by rank of ``contribution`` and of ``pressure_N``.
+
+    ``contribution`` has every neuron under one half, the most contributing to be pruned first;
+    without it the masks themselves are the scores.
+    """
     low_N = mask_N < 0.5
     under_half = int(low_N.sum())
     if contribution is None:
         return NeuronScores(mask_N.clone().double(), under_half)
+    assert contribution.keys() == set(torch.nonzero(low_N).flatten().tolist())
     scores_N = torch.empty(len(mask_N), dtype=torch.float64)
     inside = sorted(contribution, key=lambda neuron: (-contribution[neuron], neuron))
     for position, neuron in enumerate(inside):
@@ -68,9 +73,10 @@ def leave_one_out(
 ) -> Generator[Progress, None, dict[int, float]]:
     """For each neuron under one half: how much worse the repaired model is with it put back.
 
-    Worse is KL divergence from the checkpoint's answers on clean images, summed over stamped and
-    clean images: a neuron that only costs accuracy gets a negative value. Beyond ``limit``
-    neurons the rest keep their masks' order behind those that were measured.
+    Worse is KL divergence from the checkpoint's answers on clean images, averaged over stamped
+    and clean images, each image once in either: a neuron that only costs accuracy gets a negative
+    value. Beyond ``limit`` neurons the rest keep their masks' order behind those that were
+    measured.
     """
     lowest_first = mask_N.argsort(stable=True)
     inside = lowest_first[: int((mask_N < 0.5).sum())].tolist()

@@ -205,21 +205,25 @@ def neuron_votes(
 def ascend(
     network: MaskedNetwork,
     images_BCHW: Tensor,
-    labels_B: Tensor,
+    answers_B: Tensor,
     mask_N: Tensor,
     eps: float,
     generator: torch.Generator,
     *,
     batch_statistics: bool = False,
 ) -> Perturbation:
-    """Random perturbation of all neurons plus one sign-gradient step that raises the loss."""
+    """Random perturbation of all neurons plus one sign-gradient step that raises the loss.
+
+    Uniform in (-eps, eps), then ``eps`` times the sign of the gradient of the cross-entropy to
+    ``answers_B``, the checkpoint's own; not projected back (METHOD section 3.1).
+    """
     count = network.neurons
     noise = torch.rand((2, count), generator=generator).to(network.device)
     xi = ((noise * 2 - 1) * eps).requires_grad_()
     output = network(
         images_BCHW, mask_N, Perturbation(xi[0], xi[1]), batch_statistics=batch_statistics
     )
-    loss = F.cross_entropy(output.logits_BK, labels_B)
+    loss = F.cross_entropy(output.logits_BK, answers_B)
     (gradient,) = torch.autograd.grad(loss, [xi])
     stepped = (xi + eps * gradient.sign()).detach()
     return Perturbation(stepped[0], stepped[1])

@@ -34,6 +34,10 @@ from cnp_engine.stages.finding import Target
 from cnp_engine.stages.material import Clock, Evidence, Material
 
 
+TAIL = 4
+"""Points of the curve past an acceptable retention."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """``curve.json``: every point, and what was chosen on it."""
@@ -100,19 +104,24 @@ def sweep_stage(
     judge = Judge(material.network, material.select, triggers)
     judged: list[JudgedPoint] = []
     points: dict[int, CurvePoint] = {}
-    for number, k in enumerate(counts):
+    ahead = list(counts)
+    while ahead:
+        k = ahead.pop(0)
         judged.append(judge.point(k, scores.order_N))
         points[k] = CurvePoint(k, threshold_of(scores, k), judged[-1].label_free)
         yield points[k]
-        yield Progress("sweep", number + 1, len(counts))
+        if judged[-1].retention.value < settings.retention:
+            # the choice lies behind; the rest of the curve is for the eye
+            ahead = ahead[-1 :: -max(1, len(ahead) // TAIL)][::-1]
+        yield Progress("sweep", len(points), len(points) + len(ahead))
     rule = ChoiceRule(
         settings.price, settings.cap, settings.retention, settings.noise, settings.free
     )
     choice = choose(judged, neurons, rule)
-    for k, measured in _measured(material, evidence.truth, scores, counts, choice.k):
+    for k, measured in _measured(material, evidence.truth, scores, list(points), choice.k):
         points[k] = replace(points[k], measured=measured)
         yield points[k]
-    curve = Curve(tuple(points[k] for k in counts), _chosen(scores, choice, neurons))
+    curve = Curve(tuple(points.values()), _chosen(scores, choice, neurons))
     store.write(CURVE, codec_bytes(curve))
     yield curve.chosen
     yield from _warnings(points[choice.k])
