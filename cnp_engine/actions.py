@@ -25,8 +25,9 @@ from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import CURVE, RunDirectory
 from cnp_engine.stages import closing, finding, loading
 from cnp_engine.stages.delivery import MODEL, WRITERS, deliver
+from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
-from cnp_engine.stages.material import Evidence, Material, has
+from cnp_engine.stages.material import Material, has
 
 T = TypeVar("T")
 

@@ -29,8 +29,9 @@ from cnp_engine.events import (
 )
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages import closing, finding, judging, loading
+from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
-from cnp_engine.stages.material import Evidence, Material
+from cnp_engine.stages.material import Material
 
 T = TypeVar("T")
 

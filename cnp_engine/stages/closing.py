@@ -27,9 +27,10 @@ from cnp_engine.export.inputs import PrunedNeuron
 from cnp_engine.files import write_atomic
 from cnp_engine.rundir import SUMMARY
 from cnp_engine.stages.delivery import MODEL, deliver
+from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.finding import Target
 from cnp_engine.stages.judging import Curve
-from cnp_engine.stages.material import Clock, Evidence, Material
+from cnp_engine.stages.material import Clock, Material
 
 EXAMPLES = 6
 """Clean images shown with and without the reversed trigger."""

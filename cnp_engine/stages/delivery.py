@@ -20,8 +20,9 @@ from cnp_engine.models.checkpoint import (
     safetensors_bytes,
 )
 from cnp_engine.models.registry import LoadedModel, load_model
+from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.loading import masked_network
-from cnp_engine.stages.material import Evidence, Material
+from cnp_engine.stages.material import Material
 
 WRITERS = {"pth": pth_bytes, "safetensors": safetensors_bytes}
 """Model formats: the layout the checkpoint came in, and safetensors."""

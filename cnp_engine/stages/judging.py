@@ -30,9 +30,9 @@ from cnp_engine.events import (
     Warned,
 )
 from cnp_engine.rundir import CURVE
+from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.finding import Target
-from cnp_engine.stages.material import Clock, Evidence, Material
-
+from cnp_engine.stages.material import Clock, Material
 
 TAIL = 4
 """Points of the curve past an acceptable retention."""

@@ -30,7 +30,8 @@ from cnp_engine.events import (
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import LoadedModel, load_model
 from cnp_engine.rundir import RunDirectory
-from cnp_engine.stages.material import Clock, Evidence, Material, floats, has, load_json, save_json
+from cnp_engine.stages.evidence import Evidence
+from cnp_engine.stages.material import Clock, Material, floats, has, load_json, save_json
 
 BEFORE = "before.json"
 SPLIT = "split.json"

@@ -1,13 +1,13 @@
-"""What the stages hand on, and the line between what decides and what only measures.
+"""What the stages hand on: the network and unlabelled images, and artifacts in and out.
 
 ``Material`` is all that a deciding stage gets; it has no label, no true trigger, no true target.
-``Evidence`` holds those and is handed to measuring functions only.
+Those are in ``evidence.Evidence``, which this module must not import.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -17,12 +17,11 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from cnp_engine.algorithms.metrics import GroundTruth
 from cnp_engine.algorithms.overlay import MaskedNetwork
 from cnp_engine.config import RunConfig
 from cnp_engine.data.normalize import Normalize
 from cnp_engine.errors import RunDamaged
-from cnp_engine.events import Measured, StageFinished
+from cnp_engine.events import StageFinished
 from cnp_engine.models.registry import LoadedModel
 from cnp_engine.rundir import RunDirectory
 
@@ -43,14 +42,6 @@ class Material:
     @property
     def layers(self) -> tuple[tuple[str, int], ...]:
         return self.network.overlay.layers
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """Ground truth, where it was given, and what it said of the checkpoint."""
-
-    truth: GroundTruth | None
-    before: Measured = field(default_factory=Measured)
 
 
 class Clock:
