@@ -1,0 +1,1 @@
+"""The algorithms against independent float64 arithmetic, brute force, and tables by hand."""
