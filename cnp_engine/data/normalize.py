@@ -43,14 +43,18 @@ SHORTLIST = 4
 HOPELESS = 40.0
 """A divergence this many times the smallest is not looked at further."""
 
-DIVERGENCE_POWER, ENTROPY_POWER = 2.0, 8.0
-"""score = -2 ln(divergence) - 8 ln(entropy): a factor e in divergence, or 28 % in entropy,
+DIVERGENCE_POWER, ENTROPY_POWER = 2.0, 6.0
+"""score = -2 ln(divergence) - 6 ln(entropy): a factor e in divergence, or 40 % in entropy,
 each count a factor of 7 to 10 between two candidates."""
 
 SURE = 0.9
 FITS = 0.1
 """Largest divergence at which the best candidate is believed; above it none fits, and the
 confidence falls in proportion."""
+
+CONFLICT = 2.0
+"""The signals contradict each other where the best candidate's divergence is this many times the
+smallest: a network with weights of no sense is surest wherever contrast is highest."""
 
 SAME, NEARLY_SAME, CLOSE = 0.98, 0.95, 2.0
 """Two candidates are the same for every purpose here from 98 % equal predictions, or from 95 %
@@ -100,9 +104,8 @@ class _Fit:
 
     @property
     def score(self) -> float:
-        # Bounds, since a network without such layers, or one that is always sure, has no limit.
-        divergence, entropy = min(max(self.divergence, 1e-5), 1e3), max(self.entropy, 1e-3)
-        score = -DIVERGENCE_POWER * math.log(divergence) - ENTROPY_POWER * math.log(entropy)
+        entropy = max(self.entropy, 1e-3)
+        score = -DIVERGENCE_POWER * math.log(self.divergence) - ENTROPY_POWER * math.log(entropy)
         home = HEADS.get(self.normalize.name.removesuffix("-bgr"), self.classes)
         return score if home == self.classes else score - FOREIGN
 
@@ -119,7 +122,9 @@ def infer_normalize(module: nn.Module, images_BCHW: Tensor) -> NormalizeGuess:
     most = min(MOST, max(FEWEST, PIXELS // (height * width)))
     plain = images_BCHW[:most].float() / 255
     views = (plain, _crops(plain))
-    first = sorted(KNOWN.values(), key=lambda known: _divergence(module, known, views[:1]))
+    # The scale alone sets most of them apart, and a few images show it.
+    glance = (plain[: max(FEWEST, most // 4)],)
+    first = sorted(KNOWN.values(), key=lambda known: _divergence(module, known, glance))
     both = [order for known in first[:SHORTLIST] for order in (known, known.reversed())]
     closer = sorted(
         (_Fit(order, _divergence(module, order, views)) for order in both),
@@ -136,7 +141,9 @@ def _guess(fits: list[_Fit]) -> NormalizeGuess:
     weights = [math.exp(fit.score - best.score) for fit in fits]
     same = [_same(fit, best) for fit in fits]
     confidence = sum(w for w, s in zip(weights, same, strict=True) if s) / sum(weights)
-    confidence *= min(1.0, FITS / max(best.divergence, FITS))
+    smallest = min(fit.divergence for fit in fits)
+    believed = min(FITS, CONFLICT * smallest)
+    confidence *= min(1.0, believed / best.divergence)
     near = [f.normalize.name for f, s, w in zip(fits, same, weights, strict=True) if s and w > 0.1]
     notice = None
     if len(near) > 1:
@@ -148,7 +155,7 @@ def _guess(fits: list[_Fit]) -> NormalizeGuess:
         best=best.normalize,
         confidence=confidence,
         candidates=tuple((fit.normalize.name, fit.score) for fit in fits),
-        unsure=confidence < SURE or best.divergence > FITS,
+        unsure=confidence < SURE,
         notice=notice,
     )
 
@@ -169,8 +176,10 @@ def _predict(module: nn.Module, fit: _Fit, images_BCHW: Tensor) -> _Fit:
 
 
 def _divergence(module: nn.Module, normalize: Normalize, views: tuple[Tensor, ...]) -> float:
-    """Smallest over ``views`` of the first BatchNorm layer's divergence; infinite without one."""
-    return min(_first_divergence(module, normalize(view)) for view in views)
+    """Smallest over ``views`` of the first BatchNorm layer's divergence, in 1e-5 to 1e3."""
+    found = min(_first_divergence(module, normalize(view)) for view in views)
+    # NaN, from inputs a network cannot take, counts as the worst fit.
+    return max(found, 1e-5) if found < 1e3 else 1e3
 
 
 class _FoundError(Exception):
@@ -182,6 +191,7 @@ class _FoundError(Exception):
 
 
 def _first_divergence(module: nn.Module, inputs: Tensor) -> float:
+    """Infinite where no BatchNorm layer remembers anything."""
     with _stopping_at_first_norm(module):
         try:
             module(inputs)
