@@ -1,0 +1,246 @@
+"""Trigger reversal: against float64 arithmetic, and on a network whose backdoor is known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from cnp_engine.algorithms.overlay import answers
+from cnp_engine.algorithms.reversal import (
+    Family,
+    ReversalPlan,
+    Trigger,
+    draw,
+    reverse,
+    success,
+)
+from tests.engine.algorithms.drive import finish, result
+from tests.engine.algorithms.masks import checkerboard_trigger
+from tests.engine.algorithms.nets import (
+    DETECTOR,
+    PLANTED_LAYERS,
+    TARGET,
+    PlantedNet,
+    TinyNet,
+    Untouched,
+    coloured,
+    generator,
+    images,
+    masked,
+    planted,
+)
+from tests.engine.algorithms.reference import (
+    Adam,
+    Array,
+    Reference,
+    array,
+    cross_entropy,
+    gradient,
+)
+
+CLASSES = (0, 1, 2, 3)
+PLAN = ReversalPlan(steps=60, batch=8)
+
+
+@pytest.mark.parametrize(("family", "smaller"), [("patch", 8.0), ("blend", 3.0)])
+def test_the_planted_class_needs_the_smallest_trigger(family: Family, smaller: float) -> None:
+    network, (fresh, labels_B) = planted(), coloured(40, seed=9)
+    before = Untouched(network.module)
+    x, _ = coloured(32)
+    found = result(reverse(network, x, CLASSES, family, PLAN, generator(5)))
+    before.check()
+    assert [trigger.target for trigger in found.triggers] == list(CLASSES)
+    assert {trigger.family for trigger in found.triggers} == {family}
+    assert found.steps == PLAN.steps
+    size = found.sizes[TARGET]
+    assert all(smaller * size < found.sizes[index] for index in CLASSES if index != TARGET)
+
+    trigger = found.triggers[TARGET]
+    rate = success(network, trigger, fresh, labels_B)
+    assert rate is not None
+    assert (rate.n, rate.value > 0.9) == (30, True)
+    closed = torch.ones(8)
+    closed[DETECTOR] = 0
+    without = success(network, trigger, fresh, labels_B, closed)
+    assert without is not None
+    assert without.value < 0.1, "it leans on the planted neuron"
+
+
+@pytest.mark.parametrize("family", ["patch", "blend"])
+def test_triggers_are_images_and_their_sizes_what_they_say(family: Family) -> None:
+    x, _ = coloured(32)
+    found = result(reverse(planted(), x, CLASSES, family, PLAN, generator(5)))
+    for trigger, size in zip(found.triggers, found.sizes, strict=True):
+        assert trigger.pattern_CHW.shape == (3, 8, 8)
+        assert trigger.mask_HW.shape == (8, 8)
+        for values in (trigger.pattern_CHW, trigger.mask_HW):
+            assert float(values.min()) >= 0
+            assert float(values.max()) <= 1
+            assert not values.requires_grad
+        if family == "blend":
+            assert bool((trigger.mask_HW == trigger.mask_HW[0, 0]).all())
+        if math.isfinite(size):
+            said = trigger.mask_l1 if family == "patch" else float(trigger.mask_HW[0, 0])
+            assert size == pytest.approx(said, rel=1e-5)
+
+
+def test_a_class_that_no_trigger_reaches_has_no_size() -> None:
+    module, (x, _) = PlantedNet(), coloured(32)
+    module.linear.bias[3] = -1000.0
+    network = masked(module, PLANTED_LAYERS)
+    found = result(reverse(network, x, [3, TARGET], "patch", PLAN, generator(5)))
+    assert found.sizes[0] == math.inf
+    assert found.triggers[0].target == 3
+    assert math.isfinite(found.sizes[1])
+
+
+@pytest.mark.parametrize("family", ["patch", "blend"])
+def test_draws_come_from_the_generator_alone(family: Family) -> None:
+    plan = ReversalPlan(steps=8, batch=4)
+    network, (x, _) = planted(), coloured(32)
+    before = torch.random.get_rng_state()
+    first, again, other = (
+        result(reverse(network, x, CLASSES, family, plan, draws))
+        for draws in (generator(5), generator(5), generator(6))
+    )
+    assert torch.equal(torch.random.get_rng_state(), before), "no global draw"
+    for one, two, three in zip(first.triggers, again.triggers, other.triggers, strict=True):
+        assert torch.equal(one.pattern_CHW, two.pattern_CHW)
+        assert torch.equal(one.mask_HW, two.mask_HW)
+        assert not torch.equal(one.pattern_CHW, three.pattern_CHW)
+
+
+class FixedLambda:
+    """METHOD section 3.2 in float64: x^ = (1 - s) x + s p, CE + lambda sum |s|, Adam, clamp."""
+
+    def __init__(self, module: TinyNet, target: int, plan: ReversalPlan, seed: int) -> None:
+        self.reference, self.target, self.plan = Reference(module), target, plan
+        self.draws = generator(seed)
+        self.pattern = array(torch.rand((1, 3, 8, 8), generator=self.draws))[0]
+        self.mask = array(torch.rand((1, 1, 8, 8), generator=self.draws))[0]
+        self.adam = Adam.start(plan.lr, 0.5, 0.9, (4, 8, 8))
+        self.clamped = 0
+
+    def stamped(self, x: Array, both: Array) -> Array:
+        return np.asarray((1 - both[3]) * x + both[3] * both[:3])
+
+    def loss(self, x: Array, both: Array) -> float:
+        classes: NDArray[np.int64] = np.full(len(x), self.target)
+        return cross_entropy(self.reference(self.stamped(x, both)).logits, classes)
+
+    def step(self, images_BCHW: torch.Tensor) -> dict[str, float]:
+        plan = self.plan
+        index = torch.randint(0, len(images_BCHW), (plan.batch,), generator=self.draws)
+        x = array(images_BCHW[index])
+        if plan.flip:
+            mirrored = torch.rand(plan.batch, generator=self.draws) < 0.5
+            x[mirrored.numpy()] = x[mirrored.numpy()][..., ::-1]
+        both = np.concatenate([self.pattern, self.mask])
+        said = self.reference(self.stamped(x, both)).logits.argmax(1)
+        values = {
+            "loss": self.loss(x, both),
+            "share": float((said == self.target).mean()),
+            "mask_l1": float(np.abs(both[3]).sum()),
+        }
+        slope = gradient(lambda at: self.loss(x, at) + plan.weight * np.abs(at[3]).sum(), both)
+        moved = self.adam.step(both, slope)
+        self.clamped += int(((moved < 0) | (moved > 1)).sum())
+        both = np.clip(moved, 0, 1)
+        self.pattern, self.mask = both[:3], both[3:]
+        return values
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_without_adaptation_it_is_the_fixed_lambda_of_the_reference(flip: bool) -> None:
+    """Also: from a uniform start, and the last state is kept, whatever it achieved."""
+    module, x = TinyNet(), images(6)
+    plan = ReversalPlan(
+        steps=3, batch=2, lr=0.1, weight=0.01, adapt=False, flip=flip, uniform_start=True
+    )
+    found, steps = finish(reverse(masked(module), x, [1], "patch", plan, generator(4)))
+    walk = FixedLambda(module, 1, plan, 4)
+    values = [walk.step(x) for _ in range(3)]
+    for step, wanted in zip(steps, values, strict=True):
+        assert step.values["loss"] == pytest.approx(wanted["loss"], rel=1e-4)
+        assert step.values["mask_l1"] == pytest.approx(wanted["mask_l1"], rel=1e-4)
+    shares = [row["share"] for row in values]
+    running = shares[0]
+    for step, now in zip(steps[1:], shares[1:], strict=True):
+        running = 0.8 * running + 0.2 * now
+        assert step.values["success"] == pytest.approx(running, rel=1e-5)
+    assert walk.clamped > 10
+    trigger = found.triggers[0]
+    np.testing.assert_allclose(array(trigger.pattern_CHW), walk.pattern, atol=2e-3)
+    np.testing.assert_allclose(array(trigger.mask_HW), walk.mask[0], atol=2e-3)
+    assert found.sizes[0] == pytest.approx(trigger.mask_l1, rel=1e-6)
+
+
+def test_adaptation_keeps_the_smallest_that_worked() -> None:
+    """Of all steps, not the last: the size reported is the least whose running success sufficed."""
+    x, _ = coloured(32)
+    found, steps = finish(reverse(planted(), x, [TARGET], "patch", PLAN, generator(5)))
+    sufficient = [
+        step.values["mask_l1"] for step in steps if step.values["success"] >= PLAN.success
+    ]
+    assert found.sizes[0] == pytest.approx(min(sufficient), rel=1e-6)
+    assert found.triggers[0].mask_l1 == pytest.approx(min(sufficient), rel=1e-6)
+    assert steps[-1].values["mask_l1"] != pytest.approx(min(sufficient), rel=1e-6)
+
+
+def test_progress_is_placed_within_its_stage() -> None:
+    plan = ReversalPlan(steps=3, batch=2)
+    x, _ = coloured(4)
+
+    def places(**where: Any) -> list[tuple[str, int, int, str]]:
+        _, steps = finish(reverse(planted(), x, [0], "blend", plan, generator(), **where))
+        assert all(set(step.values) == {"loss", "success", "strength"} for step in steps)
+        return [(step.stage, step.done, step.total, step.label) for step in steps]
+
+    assert places() == [("trigger", n, 3, "blend") for n in (1, 2, 3)]
+    assert places(stage="target", offset=6, total=12) == [
+        ("target", n, 12, "blend") for n in (7, 8, 9)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strength", "wanted"),
+    # mask 0.4, pattern 1, image 0.5: x + min(1, 0.4 s) (1 - x)
+    [(0.0, 0.5), (0.5, 0.6), (1.0, 0.7), (2.0, 0.9), (2.5, 1.0), (9.0, 1.0)],
+)
+def test_strength_scales_the_mask_up_to_one(strength: float, wanted: float) -> None:
+    trigger = Trigger("blend", 0, torch.ones(3, 2, 2), torch.full((2, 2), 0.4))
+    stamped = trigger.stamp(torch.full((2, 3, 2, 2), 0.5), strength)
+    torch.testing.assert_close(stamped, torch.full((2, 3, 2, 2), wanted))
+    assert trigger.mask_l1 == pytest.approx(1.6)
+
+
+def test_draw_takes_with_replacement_and_mirrors_about_half() -> None:
+    x = images(5)
+    batch = draw(x, 400, True, generator(1))
+    plain = draw(x, 400, False, generator(1))
+    kept = sum(bool((row == x).flatten(1).all(1).any()) for row in batch)
+    mirrored = sum(bool((row.flip(2) == x).flatten(1).all(1).any()) for row in batch)
+    assert kept + mirrored == 400
+    assert 160 < mirrored < 240
+    assert all(bool((row == x).flatten(1).all(1).any()) for row in plain)
+    assert len({tuple(row.flatten().tolist()) for row in plain}) == 5
+
+
+def test_success_counts_only_images_of_other_classes() -> None:
+    network, (x, labels_B) = planted(), coloured(10)
+    trigger = checkerboard_trigger()
+    original = answers(network, x)
+    assert torch.equal(original, labels_B)
+    full = success(network, trigger, x, original)
+    assert full is not None
+    assert (full.value, full.n) == (1.0, 7)  # classes 0 1 2 3 0 1 2 3 0 1
+    weak = success(network, trigger, x, original, strength=0.0)
+    assert weak is not None
+    assert (weak.value, weak.n) == (0.0, 7)
+    own = original == TARGET
+    assert success(network, trigger, x[own], original[own]) is None
