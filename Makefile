@@ -16,7 +16,7 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 export PIP_RETRIES ?= 10
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help demo test lint format types contracts unit install install-dev clean
+.PHONY: help demo test lint format types contracts unit bench install install-dev clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ contracts: install-dev  ## which package may import which
 
 unit: install-dev  ## pytest; ARGS= goes to it
 	$(PY) -m pytest $(ARGS)
+
+bench: install  ## whole runs of the demo, fast against reference; ARGS= goes to benchmarks/run.py
+	$(PY) benchmarks/run.py $(ARGS)
 
 install: $(VENV)/.installed  ## the program, as a user installs it
 install-dev: $(VENV)/.installed-dev  ## with the tools that check it

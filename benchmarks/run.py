@@ -1,0 +1,287 @@
+"""Whole runs of the command line, preset against preset: seconds by stage, memory, figures.
+
+    python benchmarks/run.py                                        the embedded demo
+    python benchmarks/run.py --model FILE --data SOURCE --attack FILE.toml --seeds 0,1,2
+
+Every run is `cnp run --json` in processes of its own, with an empty image cache. Within a seed
+the presets follow each other, and every other seed turns their order round, so that a machine
+that gets slower or busier costs them the same. The true target is compared after a run has ended;
+no run is told.
+
+Standard output is Markdown; OUT gets `bench.md`, `bench.json` (rewritten after every run, so an
+interrupted benchmark keeps what it has) and the runs themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+ASSETS = ROOT / "assets"
+STAGES = ("load", "target", "trigger", "scores", "sweep", "export")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is run; ``sets`` are `--set key=value` for every run alike."""
+
+    model: str
+    data: str
+    attack: str | None
+    presets: tuple[str, ...]
+    seeds: tuple[int, ...]
+    sets: tuple[str, ...]
+    out: Path
+
+    @property
+    def target(self) -> int | None:
+        """The class the known attack aims at; None where no attack is known."""
+        if self.attack is None:
+            return None
+        return int(tomllib.loads(Path(self.attack).read_text("utf-8"))["target"])
+
+    def plan(self) -> Iterator[tuple[str, int]]:
+        """Preset and seed of every run, in the order they are run."""
+        for number, seed in enumerate(self.seeds):
+            for preset in self.presets if number % 2 == 0 else reversed(self.presets):
+                yield preset, seed
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run. ``wall_s`` is of the command, starting its processes included; ``summary`` is the
+    object of `--json`, empty where the run failed; ``load_1m`` the machine's load before it."""
+
+    preset: str
+    seed: int
+    exit_code: int
+    wall_s: float
+    load_1m: float
+    summary: dict[str, Any] = field(default_factory=dict)
+    started: dict[str, Any] = field(default_factory=dict)
+
+    def target_right(self, target: int | None) -> bool | None:
+        """Whether the class found, or one of several, is the true one; None where unknown."""
+        found = self.summary.get("target")
+        if target is None or not self.summary:
+            return None
+        return target in found if isinstance(found, list) else found == target
+
+    def figure(self, when: str, name: str) -> float | None:
+        value = self.summary.get(when, {}).get(name)
+        return None if value is None else float(value)
+
+    def seconds(self, stage: str) -> float | None:
+        """Of a stage, ``total`` of all of them, or ``wall``."""
+        if stage == "wall":
+            return self.wall_s
+        value = self.summary.get("seconds", {}).get(stage)
+        return None if value is None else float(value)
+
+    def mebibytes(self) -> float | None:
+        value = self.summary.get("peak_memory_bytes")
+        return None if value is None else value / 2**20
+
+
+def execute(job: Job, preset: str, seed: int) -> Result:
+    """Run one, to its end."""
+    path = job.out / "runs" / f"{preset}-seed{seed}"
+    words = ["run", "--model", job.model, "--data", job.data, "--preset", preset]
+    words += ["--seed", str(seed), "--out", str(path), "--json", "--quiet"]
+    words += ["--attack", job.attack] if job.attack else []
+    words += [word for text in job.sets for word in ("--set", text)]
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="cnp-bench-") as cache:
+        env = {**os.environ, "CNP_HOME": str(job.out), "CNP_CACHE": cache}
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
+        begun = time.perf_counter()
+        code, answer = _call([sys.executable, "-m", "cnp_tui", *words], env)
+        wall_s = time.perf_counter() - begun
+    summary = json.loads(answer) if code == 0 else {}
+    return Result(preset, seed, code, wall_s, load, summary, _started(path))
+
+
+def _call(words: Sequence[str], env: dict[str, str]) -> tuple[int, bytes]:
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE) as child:
+        try:
+            answer, _ = child.communicate()
+        except KeyboardInterrupt:  # it was told too, and takes its worker along
+            child.wait()
+            raise
+    return child.returncode, answer
+
+
+def _started(path: Path) -> dict[str, Any]:
+    """The first word of the worker: versions, device, threads."""
+    try:
+        with (path / "events.jsonl").open(encoding="utf-8") as log:
+            event: dict[str, Any] = json.loads(log.readline())
+    except (OSError, ValueError):
+        return {}
+    return {key: event.get(key) for key in ("versions", "device", "threads")}
+
+
+def medians(results: Sequence[Result], preset: str) -> dict[str, float | None]:
+    """Median seconds by stage, total, wall, and median peak memory, of one preset's runs."""
+    mine = [result for result in results if result.preset == preset]
+    rows = {name: _median(r.seconds(name) for r in mine) for name in (*STAGES, "total", "wall")}
+    return {**rows, "peak_mib": _median(r.mebibytes() for r in mine)}
+
+
+def ratio(results: Sequence[Result], of: str, to: str, name: str) -> float | None:
+    """Median over seeds of ``of`` divided by ``to``, both of one seed."""
+    read: Callable[[Result], float | None] = (
+        Result.mebibytes if name == "peak_mib" else lambda result: result.seconds(name)
+    )
+    found = {(r.preset, r.seed): read(r) for r in results}
+    seeds = dict.fromkeys(r.seed for r in results)
+    pairs = [(found.get((of, seed)), found.get((to, seed))) for seed in seeds]
+    return _median(a / b if a is not None and b else None for a, b in pairs)
+
+
+def _median(values: Iterator[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def markdown(job: Job, results: Sequence[Result]) -> str:
+    """Three tables: every run's figures, seconds by stage, and how it was measured."""
+    return "\n".join([*_figures(job, results), "", *_times(job, results), "", *_how(job, results)])
+
+
+def _figures(job: Job, results: Sequence[Result]) -> list[str]:
+    head = ("preset", "seed", "verdict", "target right", "BA", "ASR", "RA", "pruned k")
+    rows = [_row(head), _row("---" for _ in head)]
+    for r in results:
+        if r.exit_code:
+            rows.append(_row([r.preset, r.seed, f"failed with exit code {r.exit_code}"]))
+            continue
+        right = {True: "yes", False: "no", None: "-"}[r.target_right(job.target)]
+        changes = [
+            f"{_percent(r.figure('before', name))} -> {_percent(r.figure('after', name))}"
+            for name in ("ba", "asr", "ra")
+        ]
+        neurons = r.summary["neurons"]
+        pruned = f"{neurons['pruned']} of {neurons['total']}"
+        rows.append(_row([r.preset, r.seed, r.summary["verdict"], right, *changes, pruned]))
+    return rows
+
+
+def _times(job: Job, results: Sequence[Result]) -> list[str]:
+    first, *others = job.presets
+    head = ["median", *job.presets, *(f"{first}/{other}" for other in others)]
+    rows = [_row(head), _row("---" for _ in head)]
+    columns = {preset: medians(results, preset) for preset in job.presets}
+    for name in (*STAGES, "total", "wall", "peak_mib"):
+        values = [_number(columns[preset][name]) for preset in job.presets]
+        ratios = [_number(ratio(results, first, other, name), 3) for other in others]
+        label = "peak memory, MiB" if name == "peak_mib" else f"{name}, s"
+        rows.append(_row([label, *values, *ratios]))
+    return rows
+
+
+def _how(job: Job, results: Sequence[Result]) -> list[str]:
+    started = next((r.started for r in results if r.started), {})
+    versions = started.get("versions") or {}
+    loads = [r.load_1m for r in results]
+    return [
+        f"model `{Path(job.model).name}`, data `{job.data}`, seeds {list(job.seeds)}, "
+        f"settings {list(job.sets) or 'of the presets'}; each run with an empty image cache.",
+        "BA, ASR, RA before -> after, in %: definitions in README.md; n and intervals in "
+        "bench.json. Ratios are medians over seeds, each within one seed.",
+        f"{started.get('device')}, {os.cpu_count()} CPUs seen, torch {versions.get('torch')}, "
+        f"Python {versions.get('python')}, {platform.platform()}; load before a run "
+        f"{min(loads):.1f} to {max(loads):.1f}.",
+    ]
+
+
+def _row(cells: Sequence[object] | Iterator[object]) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f}"
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def save(job: Job, results: Sequence[Result]) -> None:
+    first, *others = job.presets
+    names = (*STAGES, "total", "wall", "peak_mib")
+    content = {
+        "job": {**asdict(job), "out": str(job.out), "target": job.target},
+        "runs": [{**asdict(r), "target_right": r.target_right(job.target)} for r in results],
+        "medians": {preset: medians(results, preset) for preset in job.presets},
+        "ratios": {
+            f"{first}/{other}": {name: ratio(results, first, other, name) for name in names}
+            for other in others
+        },
+    }
+    (job.out / "bench.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (job.out / "bench.md").write_text(markdown(job, results) + "\n", "utf-8")
+
+
+def parse(argv: Sequence[str] | None = None) -> Job:
+    head, _, rest = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        description=head, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", metavar="FILE", help="checkpoint; the demo's by default")
+    parser.add_argument("--data", metavar="SOURCE", help="as `cnp run` takes it")
+    parser.add_argument("--attack", metavar="FILE.toml", help="known attack: measures only")
+    parser.add_argument("--presets", default="fast,reference", help="[default: %(default)s]")
+    parser.add_argument("--seeds", default="0", help="[default: %(default)s]")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="key=value",
+                        help="a setting of every run, clean=500 say; may be repeated")  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="DIR", help="runs/bench-TIME by default")
+    given = parser.parse_args(argv)
+    if (given.model is None) != (given.data is None):
+        parser.error("--model and --data belong together")
+    demo = given.model is None
+    if demo and given.attack is None:
+        given.attack = str(ASSETS / "demo_attack.toml")
+    out = given.out or ROOT / "runs" / f"bench-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Job(
+        model=given.model or str(ASSETS / "demo_model.pth"),
+        data=given.data or "demo",
+        attack=given.attack,
+        presets=tuple(given.presets.split(",")),
+        seeds=tuple(int(seed) for seed in given.seeds.split(",")),
+        sets=tuple(given.sets),
+        out=out.resolve(),
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 where every run ended well."""
+    job = parse(argv)
+    job.out.mkdir(parents=True)
+    results: list[Result] = []
+    for preset, seed in job.plan():
+        sys.stderr.write(f"{preset}, seed {seed} ... ")
+        sys.stderr.flush()
+        results.append(execute(job, preset, seed))
+        sys.stderr.write(f"{results[-1].wall_s:.0f} s\n")
+        save(job, results)
+    print(markdown(job, results))
+    sys.stderr.write(f"written to {job.out}\n")
+    return max(result.exit_code for result in results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

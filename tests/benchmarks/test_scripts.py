@@ -1,0 +1,146 @@
+"""The benchmarks: their arithmetic on made-up runs, and one pass over what they start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import run, schedule, startup
+from benchmarks.run import Job, Result
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ("run.py", "startup.py", "schedule.py")
+
+
+def job(out: Path, **given: Any) -> Job:
+    standard: dict[str, Any] = {
+        "model": "model.pth", "data": "images", "attack": None,
+        "presets": ("fast", "reference"), "seeds": (0, 1, 2), "sets": (),
+    }  # fmt: skip
+    return Job(**{**standard, **given}, out=out)
+
+
+def result(preset: str, seed: int, scores: float, target: object = 3) -> Result:
+    """A run that took ``scores`` seconds in that stage and 10 in all others together."""
+    stages: dict[str, float | None] = dict.fromkeys(run.STAGES, 2.0)
+    rates = {"ba": 0.9, "asr": 0.01, "ra": None}
+    summary = {
+        "verdict": "backdoored", "target": target, "before": {**rates, "asr": 1.0},
+        "after": rates, "neurons": {"total": 600, "pruned": 6},
+        "seconds": {**stages, "scores": scores, "total": scores + 10},
+        "peak_memory_bytes": 2**30,
+    }  # fmt: skip
+    return Result(preset, seed, 0, scores + 12, 1.0, summary)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_says_what_it_does_and_imports_nothing_heavy_for_it(script: str) -> None:
+    path = str(ROOT / "benchmarks" / script)
+    asked = [sys.executable, "-X", "importtime", path, "--help"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"usage: {script}")
+    assert "torch" not in done.stderr
+
+
+def test_the_presets_of_a_seed_are_neighbours_and_take_turns_at_going_first(tmp_path: Path) -> None:
+    assert list(job(tmp_path).plan()) == [
+        ("fast", 0), ("reference", 0), ("reference", 1), ("fast", 1), ("fast", 2), ("reference", 2),
+    ]  # fmt: skip
+
+
+def test_ratios_are_taken_within_a_seed() -> None:
+    runs = [
+        *(result("fast", seed, s) for seed, s in enumerate((10.0, 40.0, 90.0))),
+        *(result("reference", seed, s) for seed, s in enumerate((100.0, 100.0, 100.0))),
+    ]
+    assert run.medians(runs, "fast")["scores"] == 40.0
+    assert run.ratio(runs, "fast", "reference", "scores") == pytest.approx(0.4)
+    # a seed that one preset has not run counts for neither
+    assert run.ratio(runs[:4], "fast", "reference", "scores") == pytest.approx(0.1)
+    assert run.ratio(runs[:3], "fast", "reference", "scores") is None
+    assert run.ratio(runs, "fast", "reference", "peak_mib") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "right"),
+    [(3, 3, True), (2, 3, False), ([2, 3], 3, True), (None, 3, False), (3, None, None)],
+)
+def test_the_true_target_is_compared_afterwards(
+    found: object, true: int | None, right: bool | None
+) -> None:
+    assert result("fast", 0, 1.0, found).target_right(true) is right
+
+
+def test_the_tables_and_the_file_say_the_same(tmp_path: Path) -> None:
+    attack = tmp_path / "attack.toml"
+    attack.write_text("target = 3\n")
+    one = job(tmp_path, attack=str(attack), seeds=(0,))
+    runs = [result("fast", 0, 30.0), result("reference", 0, 290.0), Result("fast", 1, 5, 1.0, 0.5)]
+    run.save(one, runs)
+    text = (tmp_path / "bench.md").read_text()
+    row = "| fast | 0 | backdoored | yes | 90.00 -> 90.00 | 100.00 -> 1.00 | - -> - | 6 of 600 |"
+    assert row in text
+    assert "| total, s | 40.0 | 300.0 | 0.133 |" in text
+    assert "| fast | 1 | failed with exit code 5 |" in text
+    kept = json.loads((tmp_path / "bench.json").read_text())
+    assert kept["ratios"]["fast/reference"]["total"] == pytest.approx(40 / 300)
+    assert [r["target_right"] for r in kept["runs"]] == [True, True, None]
+
+
+def test_a_run_that_fails_is_a_row_and_an_exit_code(tmp_path: Path) -> None:
+    words = ["--model", "nowhere.pth", "--data", "demo", "--presets", "fast"]
+    assert run.main([*words, "--out", str(tmp_path / "out")]) == 3
+    assert "failed with exit code 3" in (tmp_path / "out" / "bench.md").read_text()
+
+
+def test_starts_are_timed_in_turn() -> None:
+    seconds = startup.measure({"nothing": ["-c", "pass"], "more": ["-c", "import json"]}, 2)
+    assert {name: len(values) for name, values in seconds.items()} == {"nothing": 2, "more": 2}
+    assert "| nothing | " in startup.markdown({"nothing": [0.02, 0.01, 0.03]})
+    assert "| 20 | 10 | 20 |" in startup.markdown({"nothing": [0.02, 0.01, 0.03]})
+    with pytest.raises(subprocess.CalledProcessError):
+        startup.measure({"wrong": ["-c", "raise SystemExit(3)"]}, 1)
+
+
+def test_steps_of_both_schedules_beside_their_bounds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = tmp_path / "tiny.py"
+    network.write_text(
+        "from torch import nn\n\n\ndef make(num_classes: int = 3) -> nn.Module:\n"
+        "    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(),\n"
+        "                         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))\n"
+    )
+    space: dict[str, Any] = {}
+    exec(network.read_text(), space)
+    torch.save(space["make"]().state_dict(), tmp_path / "tiny.pth")
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(30):
+        Image.new("RGB", (8, 8), (8 * number, 100, 255 - 8 * number)).save(images / f"{number}.png")
+    assert schedule.main([
+        "--model", str(tmp_path / "tiny.pth"), "--data", str(images), "--normalize", "none",
+        "--steps", "2", "--set", f"arch={network}:make", "--set", "device=cpu",
+    ]) == 0  # fmt: skip
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if "|" in line][2:]
+    stages = [(row[1].strip(), row[2].strip(), int(row[3]), int(row[8])) for row in rows]
+    assert stages == [
+        ("masks", "fast", 64, 80),
+        ("masks", "reference", 128, 1200),
+        ("ranking", "fast", 48, 240),
+        ("reversal, one class and family", "fast", 96, 120),
+        ("reversal, one class and family", "reference", 128, 800),
+    ]
+
+
+def test_the_extrapolation_is_preparation_and_median_steps() -> None:
+    lane = schedule.Lane("masks", "fast", 64, 100, lambda: True, [5.0, 1.0, 3.0, 1.0])
+    assert lane.median == 1.0
+    assert lane.extrapolated == 5.0 + 99 * 1.0
