@@ -1,0 +1,222 @@
+"""The ranking: octaves by hand, the suspects and their families, the votes in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from cnp_engine.algorithms.reversal import Family, ReversalPlan, Trigger
+from cnp_engine.algorithms.target import (
+    Ranking,
+    ascend,
+    neuron_votes,
+    outlier,
+    rank,
+    rank_by_votes,
+    rank_classes,
+)
+from tests.engine.algorithms.drive import finish
+from tests.engine.algorithms.nets import (
+    STRENGTH,
+    TARGET,
+    TinyNet,
+    Untouched,
+    coloured,
+    generator,
+    images,
+    masked,
+    planted,
+)
+from tests.engine.algorithms.reference import Reference, array, ascent
+
+INF = math.inf
+
+
+@pytest.mark.parametrize(
+    ("sizes", "octaves"),
+    [
+        # median of the others' logarithms less one's own
+        ([1, 8, 8, 8], [3, 0, 0, 0]),
+        ([1, 2, 4, 8, 16], [2.5, 1.5, 0, -1.5, -2.5]),
+        ([8, 4, 4, 2], [-1, 0, 0, 1]),
+        ([27.0, 54.0, 54.0, 54.0], [1, 0, 0, 0]),
+        # two tiny ones do not hide each other among six
+        ([2, 2, 32, 32, 32, 32], [4, 4, 0, 0, 0, 0]),
+        # no trigger found counts as the largest found
+        ([16, 4, INF, 8], [-1, 2, -1, 1]),
+        ([4, INF, INF, 32], [3, 0, 0, 0]),
+        # nothing to compare with
+        ([4, 4, 4], [0, 0, 0]),
+        ([4, INF, INF], [0, 0, 0]),
+        ([INF, INF], [0, 0]),
+        ([3], [0]),
+        ([], []),
+        ([2, 8], [2, -2]),
+        # an empty mask is as small as 1e-6 pixels
+        ([0, 1, 1, 1], [math.log2(1e6), 0, 0, 0]),
+    ],
+)
+def test_octaves_under_the_others(sizes: Sequence[float], octaves: Sequence[float]) -> None:
+    assert outlier(sizes) == pytest.approx(list(octaves), abs=1e-5)
+
+
+def ranked(patch: Sequence[float], blend: Sequence[float], threshold: float = 1.0) -> Ranking:
+    names = [f"class {index}" for index in range(len(patch))]
+    sizes: dict[Family, list[float]] = {"patch": list(patch), "blend": list(blend)}
+    return rank(names, sizes, [0.25] * len(patch), {}, threshold)
+
+
+@pytest.mark.parametrize(
+    ("patch", "blend", "order", "suspects", "families"),
+    [
+        # stands out in both families
+        ([8, 8, 1, 8], [0.4, 0.4, 0.1, 0.4], (2, 0, 1, 3), (2,), ("patch", "blend")),
+        # in one
+        ([8, 8, 8, 1], [0.4, 0.4, 0.4, 0.4], (3, 0, 1, 2), (3,), ("patch",)),
+        ([8, 8, 8, 8], [0.1, 0.4, 0.4, 0.4], (0, 1, 2, 3), (0,), ("blend",)),
+        # in both, but one less than half as far: 4 octaves and 1.5
+        ([16, 1, 16, 16], [8, 8 / 2**1.5, 8, 8], (1, 0, 2, 3), (1,), ("patch",)),
+        # 3 and exactly half of it
+        ([8, 1, 8, 8], [8, 8 / 2**1.5, 8, 8], (1, 0, 2, 3), (1,), ("patch", "blend")),
+        # the second is under the threshold itself
+        ([2, 1, 2, 2], [8, 8 / 2**0.9, 8, 8], (1, 0, 2, 3), (1,), ("patch",)),
+        # exactly at the threshold is enough; just under is not
+        ([4, 4, 4, 2], [1, 1, 1, 1], (3, 0, 1, 2), (3,), ("patch",)),
+        ([4, 4, 4, 2.01], [1, 1, 1, 1], (3, 0, 1, 2), (), ()),
+        # two targets, the further out first
+        ([32, 2, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3, 1), ("patch",)),
+        # all alike: the order of the classes, and nobody is suspected
+        ([4, 4, 4, 4], [1, 1, 1, 1], (0, 1, 2, 3), (), ()),
+        ([INF] * 4, [INF] * 4, (0, 1, 2, 3), (), ()),
+    ],
+)
+def test_suspects_and_the_families_they_stand_out_in(
+    patch: Sequence[float],
+    blend: Sequence[float],
+    order: tuple[int, ...],
+    suspects: tuple[int, ...],
+    families: tuple[Family, ...],
+) -> None:
+    ranking = ranked(patch, blend)
+    assert tuple(row.index for row in ranking.rows) == order
+    assert ranking.suspects == suspects
+    assert ranking.suspicious == bool(suspects)
+    if suspects:
+        assert ranking.families[suspects[0]] == families
+
+
+def test_a_row_says_what_was_measured() -> None:
+    ranking = ranked([8, 1, INF, 8], [0.4, 0.4, 0.1, INF])
+    first, second = ranking.rows[:2]
+    assert (first.index, first.name, first.score, first.anomaly) == (1, "class 1", 3.0, 3.0)
+    assert (first.mask_l1, first.votes) == (1.0, 0.25)
+    assert first.signals == {"patch_octaves": 3.0, "blend_octaves": 0.0, "strength": 0.4}
+    assert (second.index, second.mask_l1) == (2, None), "no infinity leaves this room"
+    assert second.score == pytest.approx(2.0, abs=1e-5)
+    assert ranking.margin == pytest.approx(1.0, abs=1e-5)
+    assert next(row for row in ranking.rows if row.index == 3).signals["strength"] is None
+
+
+@pytest.mark.parametrize(("index", "family"), [(1, "patch"), (2, "blend"), (0, "patch")])
+def test_a_class_followed_regardless_has_its_strongest_family(index: int, family: str) -> None:
+    assert ranked([8, 4, 8, 8], [0.4, 0.4, 0.2, 0.4]).strongest_family(index) == (family,)
+
+
+def ranking_of(strength: float, classes_at_once: int = 16) -> Ranking:
+    network, (x, _) = planted(strength), coloured(32)
+    before = Untouched(network.module)
+    plan = ReversalPlan(steps=60, batch=8)
+    ranking, steps = finish(
+        rank_classes(
+            network, x, list("rgbk"), plan, generator(2), threshold=1.0, eps=0.1,
+            classes_at_once=classes_at_once,
+        )
+    )  # fmt: skip
+    before.check()
+    groups = math.ceil(4 / classes_at_once)
+    total = plan.steps * 2 * groups
+    assert [step.done for step in steps] == list(range(1, total + 1))
+    assert {(step.stage, step.total) for step in steps} == {("target", total)}
+    return ranking
+
+
+@pytest.mark.parametrize("classes_at_once", [16, 3])
+def test_the_planted_class_is_the_suspect(classes_at_once: int) -> None:
+    ranking = ranking_of(STRENGTH, classes_at_once)
+    assert ranking.suspects == (TARGET,)
+    assert ranking.families[TARGET] == ("patch", "blend")
+    assert ranking.margin > 2
+    assert set(ranking.found) == {(family, t) for family in ("patch", "blend") for t in range(4)}
+    for (family, t), trigger in ranking.found.items():
+        assert (trigger.family, trigger.target) == (family, t)
+
+
+def test_its_clean_twin_has_no_suspect() -> None:
+    ranking = ranking_of(0.0)
+    assert ranking.suspects == ()
+    assert ranking.rows[0].score < 0.6
+
+
+@pytest.mark.parametrize("statistics", [False, True])
+def test_the_perturbation_is_one_step_up_the_gradient_unprojected(statistics: bool) -> None:
+    module, x, eps = TinyNet(), images(6), 0.4
+    mask_N = torch.rand(12, generator=generator(8))
+    said = masked(module)(x).logits_BK.argmax(1)
+    got = ascend(masked(module), x, said, mask_N, eps, generator(3), batch_statistics=statistics)
+    start = array((torch.rand((2, 12), generator=generator(3)) * 2 - 1) * eps)
+    assert np.abs(start).max() <= eps
+    wanted = ascent(
+        Reference(module), array(x), said.numpy(), array(mask_N), start, eps, statistics
+    )
+    np.testing.assert_allclose(array(got.weight_N), wanted[0], atol=1e-6)
+    np.testing.assert_allclose(array(got.bias_N), wanted[1], atol=1e-6)
+    assert float(got.weight_N.abs().max()) > eps, "not projected back"
+    assert not got.weight_N.requires_grad
+
+
+@pytest.mark.parametrize(("count", "batch", "batches"), [(10, 128, 5), (10, 4, 5), (10, 3, 2)])
+def test_votes_are_the_growth_of_each_class(count: int, batch: int, batches: int) -> None:
+    """METHOD section 3.1, in float64, batch by batch with fresh noise."""
+    module, x, eps = TinyNet(), images(count), 0.6
+    votes = neuron_votes(masked(module), x, eps, generator(3), batch=batch, batches=batches)
+    reference, draws, growth, seen = Reference(module), generator(3), np.zeros(3), 0
+    for part in torch.split(x, batch)[:batches]:
+        pixels = array(part)
+        classes: NDArray[np.int64] = reference(pixels).logits.argmax(1)
+        start = array((torch.rand((2, 12), generator=draws) * 2 - 1) * eps)
+        xi = ascent(reference, pixels, classes, np.ones(12), start, eps)
+        after = reference(pixels, (1 + xi[0], 1 + xi[1])).logits.argmax(1)
+        for index in range(3):
+            growth[index] += int((after == index).sum()) - int((classes == index).sum())
+        seen += len(part)
+    assert np.abs(growth).sum() > 0
+    np.testing.assert_allclose(array(votes), growth / seen, atol=1e-6)
+    assert float(votes.sum()) == pytest.approx(0, abs=1e-6)
+
+
+def test_by_votes_a_class_is_always_named() -> None:
+    network, x = masked(TinyNet()), images(10)
+    ranking = rank_by_votes(network, x, ["a", "b", "c"], 0.6, generator(3))
+    votes = neuron_votes(network, x, 0.6, generator(3)).tolist()
+    assert [row.score for row in ranking.rows] == sorted(votes, reverse=True)
+    first = ranking.rows[0]
+    assert first.votes == max(votes)
+    assert ranking.suspects == (votes.index(max(votes)),)
+    assert ranking.families == {first.index: ("patch",)}
+    assert ranking.strongest_family(first.index) == ("patch",)
+    silent = rank_by_votes(network, x, ["a", "b", "c"], 0.0, generator(3))
+    assert [row.index for row in silent.rows] == [0, 1, 2]
+    assert silent.suspects == (0,)
+
+
+def test_a_trigger_stamps_what_the_formula_says() -> None:
+    trigger = Trigger("patch", 0, torch.rand((3, 4, 4), generator=generator(1)),
+                      torch.rand((4, 4), generator=generator(2)))  # fmt: skip
+    x = images(2, size=4)
+    got, pattern, mask = array(trigger.stamp(x)), array(trigger.pattern_CHW), array(trigger.mask_HW)
+    np.testing.assert_allclose(got, (1 - mask) * array(x) + mask * pattern, atol=1e-6)
