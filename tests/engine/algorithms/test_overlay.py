@@ -140,6 +140,19 @@ def test_nobody_keeps_the_activations_of_a_call() -> None:
     assert [reference() for reference in entered] == [None, None]
 
 
+def test_exact_is_float32_whatever_the_precision() -> None:
+    module, x = TinyNet(), images(6)
+    mask_N, _ = mask_and_noise()
+    plain = masked(module)(x, mask_N)
+    half = MaskedNetwork(module, "linear", TINY_LAYERS, autocast=torch.bfloat16)
+    rough, exact = half(x, mask_N), half(x, mask_N, exact=True)
+    assert torch.equal(exact.logits_BK, plain.logits_BK)
+    assert not torch.equal(rough.logits_BK, plain.logits_BK)
+    torch.testing.assert_close(rough.logits_BK, plain.logits_BK, rtol=0.1, atol=0.1)
+    for output in (rough, exact):
+        assert {output.features_BD.dtype, output.logits_BK.dtype} == {torch.float32}
+
+
 def test_masks_lie_flat_in_layer_order() -> None:
     overlay = masked(TinyNet()).overlay
     assert overlay.neurons == 12

@@ -1,0 +1,111 @@
+"""The choice on the curve, a table of curves: k, retention and residual at each point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from cnp_engine.algorithms.pruning import NOTHING, ChoiceRule, Point, choose
+from cnp_engine.algorithms.rates import wilson
+from cnp_engine.events import Rate
+
+RULE = ChoiceRule(price=4.0, cap=0.03, retention=0.75, noise=0.02, free=0.005)
+N = 300
+"""Images behind each rate of these curves."""
+
+Curve = Sequence[tuple[int, float, float]]
+
+
+def rate(value: float, n: int = N) -> Rate:
+    counted = wilson(round(value * n), n)
+    assert counted is not None
+    return Rate(value, n, counted.low, counted.high)
+
+
+def points(curve: Curve, n: int = N) -> list[Point]:
+    return [Point(k, rate(kept, n), rate(left, n), NOTHING) for k, kept, left in curve]
+
+
+def step_curve(
+    falls_at: int, length: int = 40, floor: float = 0.0, slope: float = 0.0
+) -> list[tuple[int, float, float]]:
+    """Residual 1 before ``falls_at`` and ``floor`` from there; retention falls by ``slope``."""
+    return [(k, 1 - slope * k, 1.0 if k < falls_at else floor) for k in range(length)]
+
+
+def noisy_floor() -> Iterator[tuple[int, float, float]]:
+    """A coarse trigger goes on as an adversarial patch: around 20 %, up and down by a point."""
+    for k in range(60):
+        yield k, 1 - 0.002 * k, 1.0 if k < 6 else 0.20 + 0.01 * (-1) ** k
+
+
+# METHOD section 5: k = 24 is the knee; a residual of 1 % is never reached
+PUBLISHED = [
+    (0, 1.0, 1.0), (12, 0.953, 0.63), (24, 0.937, 0.32), (48, 0.903, 0.25), (96, 0.842, 0.17),
+]  # fmt: skip
+
+LUCKY = [
+    (k, 1.0 if k <= 10 else 1 - 0.01 * (k - 10), 0.0 if k == 5 or k >= 10 else 0.5)
+    for k in range(30)
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "curve", "neurons", "least", "most"),
+    [
+        ("as measured", PUBLISHED, 4800, 24, 24),
+        ("sharp, and accuracy falls", step_curve(12, slope=0.003), 2400, 12, 13),
+        ("sharp, and accuracy stays", step_curve(4), 2400, 8, 8),
+        ("one lucky point is not believed", LUCKY, 4800, 10, 10),
+        ("a floor that trembles", list(noisy_floor()), 4800, 6, 12),
+        ("never suppressed", step_curve(99, slope=0.002), 4800, 0, 0),
+        ("never suppressed, nothing lost", step_curve(99), 4800, 0, 0),
+        ("nothing to suppress", step_curve(0, slope=0.001), 4800, 0, 0),
+        ("retention collapses first",
+         [(k, 1.0 if k < 5 else 0.1, 1.0 if k < 10 else 0.0) for k in range(40)], 4800, 0, 4),
+        ("suppressed beyond the cap alone", step_curve(30, slope=0.001), 600, 0, 0),
+        ("the free part ends at the cap", step_curve(4), 200, 6, 6),
+        ("only the checkpoint itself", [(0, 1.0, 1.0)], 4800, 0, 0),
+        ("a network of a few neurons", [(0, 1.0, 1.0), (1, 0.99, 0.0)], 12, 1, 1),
+        ("nothing acceptable at all", [(0, 0.5, 1.0), (1, 0.4, 0.0)], 4800, 0, 0),
+    ],
+)  # fmt: skip
+def test_choice(name: str, curve: Curve, neurons: int, least: int, most: int) -> None:
+    choice = choose(points(curve), neurons, RULE)
+    assert least <= choice.k <= most, f"{name}: {choice}"
+    assert f"k = {choice.k}" in choice.rule
+
+
+@pytest.mark.parametrize(
+    ("changed", "k"),
+    [
+        (RULE, 8),
+        (ChoiceRule(price=4, cap=0.002, retention=0.75, noise=0.02, free=0.005), 4),
+        (ChoiceRule(price=4, cap=0.03, retention=0.75, noise=0.02, free=0.0), 4),
+        (ChoiceRule(price=4, cap=0.03, retention=0.997, noise=0.02, free=0.005), 0),
+        # at 300 points a point even this drop is too dear
+        (ChoiceRule(price=300, cap=0.03, retention=0.75, noise=0.02, free=0.005), 0),
+    ],
+)
+def test_every_setting_of_the_rule_counts(changed: ChoiceRule, k: int) -> None:
+    curve = step_curve(4, slope=0.001)
+    assert choose(points(curve), 2400, changed).k == k
+
+
+@pytest.mark.parametrize(
+    ("n", "falls_at", "most"), [(60, 1, 5), (60, 3, 6), (60, 9, 18), (20, 3, 20), (6, 3, 20)]
+)
+def test_few_images_move_the_choice_on_but_never_back(n: int, falls_at: int, most: int) -> None:
+    """Rates are multiples of 1/n; every fifth or seventh point has one image wrong."""
+    curve = [
+        (k, 1 - (k % 7 == 6) / n, 1.0 if k < falls_at else (k % 5 == 4) / n) for k in range(30)
+    ]
+    assert falls_at <= choose(points(curve, n), 2400, RULE).k <= most
+
+
+@pytest.mark.parametrize("neurons", [1, 2, 10, 33, 400])
+def test_the_cap_holds_for_any_network(neurons: int) -> None:
+    """A curve that only ever gets better is followed to the cap, not beyond; one neuron may go."""
+    curve = [(k, 1.0, max(0.0, 1 - k / 20)) for k in range(60)]
+    assert choose(points(curve), neurons, RULE).k == max(1, int(neurons * RULE.cap))
