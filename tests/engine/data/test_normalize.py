@@ -85,7 +85,7 @@ def test_the_preprocessing_of_training_is_found(truth: Normalize, crops: bool) -
     seen = _images(512, 0).float() / 255
     classes = HEADS.get(truth.name.removesuffix("-bgr"), 10)
     network = _trained_on(truth(_padded(seen) if crops else seen), classes)
-    images = _images(256, 1)
+    images = _images(128, 1)
     guess = infer_normalize(network, images)
     same = _same_answers(network, guess.best, truth, images)
     assert guess.best.name == truth.name or same >= 0.95
@@ -100,7 +100,7 @@ def test_the_preprocessing_of_training_is_found(truth: Normalize, crops: bool) -
 def test_clear_cases_are_sure(name: str) -> None:
     truth = next(order for order in ORDERS if order.name == name)
     network = _trained_on(truth(_images(512, 0).float() / 255))
-    guess = infer_normalize(network, _images(256, 1))
+    guess = infer_normalize(network, _images(128, 1))
     assert guess.require() == truth
     assert guess.confidence > 0.9
     names, scores = zip(*guess.candidates, strict=True)
@@ -142,7 +142,7 @@ def test_what_fits_nothing_is_unsure_and_asks(case: str) -> None:
     assert raised.value.exit_code == 4
 
 
-@pytest.mark.parametrize("name", ["cifar10-bgr", "gtsrb-bgr", "tiny-imagenet-bgr", "none"])
+@pytest.mark.parametrize("name", ["gtsrb-bgr", "gtsrb", "none"])
 def test_a_network_that_is_surest_elsewhere_is_not_believed(name: str) -> None:
     """Weights of no sense, made very sure of it: entropy then speaks for contrast alone."""
     truth = next(order for order in ORDERS if order.name == name)
@@ -151,8 +151,9 @@ def test_a_network_that_is_surest_elsewhere_is_not_believed(name: str) -> None:
     assert isinstance(head, nn.Linear)
     with torch.no_grad():
         head.weight.mul_(1000)
-    images = _images(256, 1)
+    images = _images(128, 1)
     guess = infer_normalize(network, images)
+    assert guess.unsure == (name == "gtsrb-bgr")
     assert guess.unsure or _same_answers(network, guess.best, truth, images) >= 0.95
 
 
@@ -174,7 +175,7 @@ def test_statistics_of_a_data_set_need_its_number_of_classes() -> None:
     assert gaps[1] - gaps[0] == pytest.approx(2.0, abs=0.5)
 
 
-@pytest.mark.parametrize("shape", [(3, 100, 60), (3, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 48, 24), (3, 8, 8)])
 def test_any_image_size_will_do(shape: tuple[int, int, int]) -> None:
     images = torch.randint(0, 256, (40, *shape), dtype=torch.uint8,
                            generator=torch.Generator().manual_seed(0))  # fmt: skip
@@ -216,6 +217,6 @@ def test_real_networks(model: str, name: str) -> None:
     truth = next(order for order in ORDERS if order.name == name)
     source = open_source(str(CIFAR_ZIP))
     assert source.train is not None
-    images = source.train.take(range(0, 20_000, 79)).images
+    images = source.train.take(range(0, 20_000, 157)).images
     guess = infer_normalize(_Undo(load_model(read_checkpoint(path)).module, truth).eval(), images)
     assert guess.require() == truth
