@@ -144,7 +144,7 @@ class RunConfig:
         None, "trigger file of a known attack: measures, never decides", path="file"
     )
     targets: tuple[int, ...] = setting((), "target classes known to the user, else inferred")
-    defense: str = setting("cnp", "how neurons are scored")
+    defense: Literal["cnp"] = setting("cnp", "how neurons are scored")
     preset: Literal["fast", "reference"] = setting("fast", "fast, or the paper's own schedule")
     device: str = setting("auto", "auto, cpu, cuda, cuda:N or mps")
     precision: Literal["auto", "float32", "bfloat16"] = setting(

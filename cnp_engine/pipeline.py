@@ -58,10 +58,16 @@ def run(
         SCHEMA, config.digest(), resumed, runtime.versions(), runtime.describe(device),
         torch.get_num_threads(), os.getpid(),
     )  # fmt: skip
-    for event in _stages(config, store, seconds):
-        if isinstance(event, StageFinished) and not event.restored:
-            seconds[event.stage] = event.seconds
-        yield event
+    try:
+        for event in _stages(config, store, seconds):
+            if isinstance(event, StageFinished) and not event.restored:
+                seconds[event.stage] = event.seconds
+            yield event
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemory(
+            "Not even the smallest batch fits into the memory of the device.",
+            "Free the device, or run with --device cpu.",
+        ) from error
 
 
 def _stages(
@@ -106,18 +112,15 @@ def _retried(
 ) -> Generator[Event, None, T]:
     """Run a stage; when the device's memory runs out, again with batches half as large.
 
-    Raises OutOfMemory when the smallest do not fit either.
+    What does not fit in the smallest either is left to ``run``.
     """
     while True:
         try:
             return (yield from stage(material))
-        except torch.OutOfMemoryError as error:
+        except torch.OutOfMemoryError:
             smaller = _halved(material.config)
             if smaller is None:
-                raise OutOfMemory(
-                    "Not even the smallest batch fits into the memory of the device.",
-                    "Free the device, or run with --device cpu.",
-                ) from error
+                raise
             material = replace(material, config=smaller)
         torch.cuda.empty_cache()
         yield Warned("smaller_batch", "Memory ran out; going on with batches half as large.")

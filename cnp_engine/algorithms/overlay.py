@@ -181,6 +181,10 @@ def _parameter(norm: nn.Module, name: str) -> Tensor:
     return value.detach()
 
 
+SMALLEST = 8
+"""A batch is not halved below this."""
+
+
 @torch.no_grad()
 def answers(
     network: MaskedNetwork,
@@ -190,9 +194,20 @@ def answers(
     batch: int = 250,
     exact: bool = False,
 ) -> Tensor:
-    """Predicted classes, int64 (B,). No image is no question: not every network takes none."""
-    if not len(images_BCHW):
+    """Predicted classes, int64 (B,); in smaller batches where the device's memory runs out."""
+    if not len(images_BCHW):  # no image is no question: not every network takes none
         return torch.empty(0, dtype=torch.int64, device=images_BCHW.device)
+    try:
+        return _answers(network, images_BCHW, mask_N, batch, exact)
+    except torch.OutOfMemoryError:
+        if batch <= SMALLEST:
+            raise
+    return answers(network, images_BCHW, mask_N, batch=batch // 2, exact=exact)
+
+
+def _answers(
+    network: MaskedNetwork, images_BCHW: Tensor, mask_N: Tensor | None, batch: int, exact: bool
+) -> Tensor:
     parts = [
         network(part, mask_N, exact=exact).logits_BK.argmax(1)
         for part in torch.split(images_BCHW, batch)

@@ -180,7 +180,9 @@ def reverse(
     on the network's device. ``offset`` and ``total`` place this search within its stage.
     """
     search = _Search(family, targets, images_BCHW.shape[1:], plan, generator, images_BCHW.device)
-    optimiser = torch.optim.Adam(search.parameters(), lr=plan.lr, betas=(0.5, 0.9))
+    # short memory follows the changing weight of the L1 term; a fixed weight takes Adam's own
+    betas = (0.5, 0.9) if plan.adapt else (0.9, 0.999)
+    optimiser = torch.optim.Adam(search.parameters(), lr=plan.lr, betas=betas)
     labels = search.targets_T.repeat_interleave(plan.batch)
     for step in range(plan.steps):
         batch = draw(images_BCHW, plan.batch, plan.flip, generator)

@@ -7,6 +7,7 @@ way; what lay beside the weights is written again as it was.
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,17 @@ def safetensors_bytes(original: Checkpoint, state: dict[str, Tensor]) -> bytes:
         "source": Path(original.path).name,
         "source_sha256": original.sha256,
     }
-    data: bytes = save(tensors, metadata)
-    return data
+    return _ordered(save(tensors, metadata))
+
+
+def _ordered(data: bytes) -> bytes:
+    """The same file with its metadata sorted: the writer's order differs from call to call."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    padded = text + b" " * (-len(text) % 8)
+    return len(padded).to_bytes(8, "little") + padded + data[8 + length :]
 
 
 def is_counter(key: str) -> bool:

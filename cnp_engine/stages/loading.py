@@ -55,8 +55,8 @@ def load_stage(
     check_targets(config.targets, names)
     save_json(store, SPLIT, drawn.record())
     yield _data_event(source, drawn, names)
-    normalize, event = choose_normalize(config.normalize, loaded, drawn)
-    yield event
+    normalize, said = choose_normalize(config.normalize, loaded, drawn)
+    yield from said
     loaded.module.to(device).to(memory_format=torch.channels_last)
     network = masked_network(loaded, normalize, runtime.autocast_dtype(config.precision, device))
     material = Material(
@@ -142,21 +142,24 @@ def _data_event(source: DataSource, drawn: Split, names: tuple[str, ...]) -> Dat
     )
 
 
-def choose_normalize(
-    text: str, loaded: LoadedModel, drawn: Split
-) -> tuple[Normalize, NormalizeChosen]:
+def choose_normalize(text: str, loaded: LoadedModel, drawn: Split) -> tuple[Normalize, list[Event]]:
     """What the user said, or what the images and the network's own statistics tell.
 
-    Raises NormalizeUnsure, DataMismatch for text that names no preprocessing.
+    Raises NormalizeUnsure, SettingInvalid for text that names no preprocessing.
     """
     said = parse_normalize(text)
     if said is not None:
-        return said, NormalizeChosen(said.name, said.mean, said.std, said.bgr, None)
+        return said, [NormalizeChosen(said.name, said.mean, said.std, said.bgr, None)]
     guess = infer_normalize(loaded.module, drawn.clean.images[:GUESS_IMAGES])
     found = guess.require()
-    return found, NormalizeChosen(
-        found.name, found.mean, found.std, found.bgr, guess.confidence, guess.candidates
-    )
+    events: list[Event] = [
+        NormalizeChosen(
+            found.name, found.mean, found.std, found.bgr, guess.confidence, guess.candidates
+        )
+    ]
+    if guess.notice:
+        events.append(Warned("preprocessing", guess.notice))
+    return found, events
 
 
 def _evidence(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cnp_engine import pipeline
 from cnp_engine.config import RunConfig
+from cnp_engine.data.sources import open_source
 from cnp_engine.events import Event, Finished
 from cnp_engine.rundir import RunDirectory
 
@@ -15,10 +17,10 @@ ASSETS = Path(__file__).resolve().parents[3] / "assets"
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 
 SHORT = (
-    "target.steps=25", "target.batch=8", "target.threshold=0.3",
-    "reversal.steps=15", "reversal.batch=8", "reversal.restarts=2",
+    "target.steps=6", "target.batch=4", "target.threshold=0.3",
+    "reversal.steps=6", "reversal.batch=4", "reversal.restarts=2",
     "masks.rounds=3", "masks.batches=2", "masks.batch=16", "masks.early_stop=false",
-    "masks.order_limit=2", "sweep.max_fraction=0.02", "sweep.measured_points=0",
+    "masks.order_limit=2", "sweep.max_fraction=0.008", "normalize=none", "sweep.measured_points=0",
 )  # fmt: skip
 """A schedule that passes through everything in seconds; its figures mean nothing."""
 
@@ -32,6 +34,20 @@ def demo_config(model: str = "demo_model.pth", *sets: str, seed: int = 0) -> Run
         "device": "cpu",
     }
     return RunConfig.build(values, sets, env={})
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred clean demo images and a few that measure, for runs whose figures mean nothing."""
+    source = open_source("demo")
+    assert source.train is not None
+    assert source.test is not None
+    train, test = source.train.take(range(0, 1200, 12)), source.test.labelled(range(0, 1000, 20))
+    path = tmp_path_factory.mktemp("data") / "few.npz"
+    np.savez(
+        path, x_train=train.images.numpy(), x_test=test.images.numpy(), y_test=test.labels.numpy(),
+    )  # fmt: skip
+    return path
 
 
 def drive(store: RunDirectory, stop_before: int | None = None) -> list[Event]:

@@ -53,7 +53,7 @@ class TestRepaired:
     def test_the_target_stands_out_in_the_ranking(self, repaired: Run) -> None:
         ranked: TargetRanked = of(repaired[1], TargetRanked)[-1]
         assert ranked.suspicious
-        assert [row.index for row in ranked.ranking][0] == 5
+        assert ranked.ranking[0].index == 5
         assert ranked.ranking[0].score > 2 * ranked.ranking[1].score
 
     def test_the_file_loads_in_the_users_own_way(self, repaired: Run) -> None:

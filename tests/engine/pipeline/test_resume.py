@@ -23,8 +23,8 @@ def results(store: RunDirectory) -> tuple[bytes, bytes, bytes]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, list[Event]]:
-    config = demo_config("demo_model.pth", *TARGETED)
+def whole(tmp_path_factory: pytest.TempPathFactory, few: Path) -> tuple[RunDirectory, list[Event]]:
+    config = demo_config("demo_model.pth", *TARGETED, f"data={few}")
     store = RunDirectory.create(tmp_path_factory.mktemp("resume") / "whole", config)
     return store, drive(store)
 
@@ -59,9 +59,9 @@ def test_a_second_run_is_the_same_bits(
 
 
 def test_another_seed_is_another_run(
-    whole: tuple[RunDirectory, list[Event]], tmp_path: Path
+    whole: tuple[RunDirectory, list[Event]], tmp_path: Path, few: Path
 ) -> None:
-    config = demo_config("demo_model.pth", *TARGETED, seed=1)
+    config = demo_config("demo_model.pth", *TARGETED, f"data={few}", seed=1)
     other = RunDirectory.create(tmp_path / "other", config)
     drive(other)
     ours, theirs = (load_file(s.artifact("scores.safetensors")) for s in (whole[0], other))
