@@ -71,7 +71,7 @@ def _rates(measured: Measured) -> dict[str, Any]:
     rates = {"ba": measured.ba, "asr": measured.asr, "ra": measured.ra}
     return {
         **{key: rate.value if rate else None for key, rate in rates.items()},
-        "n": {key: rate.n for key, rate in rates.items() if rate},
+        "n": measured.ba.n if measured.ba else None,
         "intervals": {key: [rate.low, rate.high] for key, rate in rates.items() if rate},
     }
 

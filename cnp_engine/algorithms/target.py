@@ -22,6 +22,11 @@ from cnp_engine.events import Progress, TargetRow, finite
 
 FAMILIES: tuple[Family, ...] = ("patch", "blend")
 
+CLEAR = 0.5
+"""A further suspect, or family, stands out at least this far of the first one's octaves: a class
+that is close to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one.
+"""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -140,7 +145,8 @@ def rank(
             )
         )
     rows.sort(key=lambda row: (-row.score, row.index))
-    suspects = tuple(row.index for row in rows if row.score >= threshold)
+    least = max(threshold, rows[0].score * CLEAR)
+    suspects = tuple(row.index for row in rows if row.score >= least)
     families = {row.index: _families(octaves, row, threshold) for row in rows}
     margin = rows[0].score - rows[1].score if len(rows) > 1 else 0.0
     return Ranking(tuple(rows), suspects, margin, families, found)
@@ -154,7 +160,7 @@ def _families(
     A family that only an adversarial pattern fills would teach the masks to prune what the
     network needs (docs/log.md has the table).
     """
-    least = max(threshold, row.score / 2)
+    least = max(threshold, row.score * CLEAR)
     return tuple(f for f in FAMILIES if octaves[f][row.index] >= least)
 
 

@@ -134,6 +134,8 @@ def trigger_stage(material: Material, target: Target) -> Generator[Event, None, 
         strong += strengthened(found, family, material.config.reversal.boost)
         events.append(_reversed(material, found))
         yield preview(smallest(found))
+    # readers keep the last word on a class: let it be its smallest trigger
+    events.sort(key=lambda event: -event.mask_l1)
     _save_triggers(material, strong, events)
     yield from events
     weak = [event for event in events if event.success.value < 0.9]

@@ -68,7 +68,8 @@ def verdict(
         f"than the other classes' median ({2**threshold:.1f} times is suspicious)"
     )
     if ranked.suspicious and working:
-        reasons = tuple(_success(r) for r in reversed_ if r.target in working)
+        smallest_first = sorted(reversed_, key=lambda found: found.mask_l1)
+        reasons = tuple(_success(r) for r in smallest_first if r.target in working)
         return VerdictReached("backdoored", working, odds, (stands, *dict.fromkeys(reasons)))
     if config.targets and not ranked.suspicious:
         return VerdictReached(
