@@ -103,24 +103,29 @@ def brute_force(
     return kept / len(x), pairs[0], pairs[1]
 
 
-@pytest.mark.parametrize("k", [0, 1, 4, 8, 12])
-def test_a_point_is_what_brute_force_counts(k: int) -> None:
+@pytest.mark.parametrize("worst_first", [True, False])
+@pytest.mark.parametrize("k", [0, 1, 8, 12])
+def test_a_point_is_what_brute_force_counts(k: int, worst_first: bool) -> None:
     """Triggers of two targets; the worst residual and the worst recovery are told."""
     module, x = TinyNet(), images(20)
-    (one, weak), (two, strong) = some_triggers()
-    triggers = [(one, weak), (two, strong)]
+    darkness = Trigger("blend", 2, torch.zeros(3, 8, 8), torch.full((8, 8), 0.5))
+    triggers = [some_triggers()[0], (darkness, 1.0)][:: 1 if worst_first else -1]
     order_N = torch.randperm(12, generator=generator(4))
     network, before = masked(module), Untouched(module)
     point = Judge(network, x, triggers).point(k, order_N)
     before.check()
     retention, residual, recovery = brute_force(module, x, triggers, order_N[:k].tolist())
+    assert k < 8 or len({hits / n for hits, n in residual}) == 2
+    assert len({hits / n for hits, n in recovery}) == 2
     assert point.k == k
     assert (point.retention.value, point.retention.n) == (retention, 20)
-    assert (point.residual.value, point.residual.n) in [(h / n, n) for h, n in residual]
-    assert point.residual.value == max(h / n for h, n in residual)
-    assert point.recovery.value == min(h / n for h, n in recovery)
-    if k == 0:
-        assert point.retention.value == 1
+    assert (retention == 1) == (k == 0)
+    for told, counts, worst in (
+        (point.residual, residual, max),
+        (point.recovery, recovery, min),
+    ):
+        assert (told.value, told.n) in [(hits / n, n) for hits, n in counts]
+        assert told.value == worst(hits / n for hits, n in counts)
     assert point.label_free.residual == point.residual
     assert point.label_free.retention == point.retention
     assert point.label_free.recovery == point.recovery

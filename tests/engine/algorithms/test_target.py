@@ -90,6 +90,9 @@ def ranked(patch: Sequence[float], blend: Sequence[float], threshold: float = 1.
         ([4, 4, 4, 2.01], [1, 1, 1, 1], (3, 0, 1, 2), (), ()),
         # two targets, the further out first
         ([32, 2, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3, 1), ("patch",)),
+        # the second less than half as far out as the first: 2 octaves of 5, then 3
+        ([32, 8, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3,), ("patch",)),
+        ([32, 4, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3, 1), ("patch",)),
         # all alike: the order of the classes, and nobody is suspected
         ([4, 4, 4, 4], [1, 1, 1, 1], (0, 1, 2, 3), (), ()),
         ([INF] * 4, [INF] * 4, (0, 1, 2, 3), (), ()),
