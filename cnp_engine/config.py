@@ -109,7 +109,9 @@ class SweepSettings:
     price: float = setting(4.0, "points of residual that a point of retention has to buy", low=0.0)
     noise: float = setting(0.02, "differences in cost not told apart", low=0.0, high=1.0)
     retention: float = setting(0.75, "retention below which no choice is made", low=0.0, high=1.0)
-    free: float = setting(0.015, "retention spent on pruning beyond the knee", low=0.0, high=1.0)
+    spend: float = setting(
+        0.03, "retention spent on less residual beyond the knee", low=0.0, high=1.0
+    )
     step: float = setting(
         0.0, "share of all neurons between points; 0 takes every k where it matters", low=0.0
     )

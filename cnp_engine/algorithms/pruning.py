@@ -110,14 +110,14 @@ class ChoiceRule:
 
     ``price``: points of residual that one point of retention has to buy. ``cap``: share of all
     neurons the choice may take. ``retention``: least that is acceptable. ``noise``: differences
-    in cost that are not told apart. ``free``: retention that going on beyond the knee may cost.
+    in cost that are not told apart. ``spend``: retention that going on beyond the knee may cost.
     """
 
     price: float
     cap: float
     retention: float
     noise: float
-    free: float
+    spend: float
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Choice:
 
 
 STABLE = 3
-"""Points in a row that have to be as cheap before the first of them is believed."""
+"""A point is judged by the worst of this many in a row from it: one lucky point proves nothing."""
 
 
 def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
@@ -136,27 +136,30 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     cost(k) = residual + price (1 - retention). A fixed residual would never be reached where a
     coarse trigger goes on acting as an adversarial patch (METHOD section 5), and pruning towards
     it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
-    Taken is the smallest k as cheap as the minimum (within ``noise``, there and at the next two
-    points), then up to twice as many where retention does not fall: the planted trigger is
-    stronger than the reversed one, and leans on more neurons.
+    The knee is the smallest k whose cost, the worst of it and the next two points, is as low as
+    any (within ``noise``). From there up to twice as many neurons go where the residual is lower
+    still, for at most ``spend`` of retention: what is left of a backdoor is worse than a few
+    answers lost.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
     costs = [p.residual.value + rule.price * (1 - p.retention.value) for p in usable]
-    cheap = [cost <= min(costs) + rule.noise for cost in costs]
-    steady = [i for i in range(len(usable)) if all(cheap[i : i + STABLE])]
-    start = usable[steady[0] if steady else costs.index(min(costs))]
-    taken = start
-    for point in usable:
-        within = start.k < point.k <= 2 * start.k
-        lower = point.residual.value <= start.residual.value + rule.noise
-        if within and lower and point.retention.value >= start.retention.value - rule.free:
-            taken = point
+    worst = [max(costs[i : i + STABLE]) for i in range(len(costs))]
+    start = next(
+        p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + rule.noise
+    )
+    beyond = [
+        p for p in usable
+        if start.k <= p.k <= 2 * start.k
+        and p.retention.value >= start.retention.value - rule.spend
+    ]  # fmt: skip
+    least = min(p.residual.value for p in beyond) + rule.noise / 2
+    taken = next(p for p in beyond if p.residual.value <= least)
     return Choice(
         taken.k,
         f"knee at k = {start.k}, beyond which a point of retention buys less than "
-        f"{rule.price:g} points of residual; on to k = {taken.k} at no more than "
-        f"{rule.free:.1%} retention",
+        f"{rule.price:g} points of residual; from there the lowest residual to be had for at most "
+        f"{rule.spend:.0%} retention, at k = {taken.k}",
     )
 
 

@@ -116,7 +116,7 @@ def sweep_stage(
             ahead = ahead[-1 :: -max(1, len(ahead) // TAIL)][::-1]
         yield Progress("sweep", len(points), len(points) + len(ahead))
     rule = ChoiceRule(
-        settings.price, settings.cap, settings.retention, settings.noise, settings.free
+        settings.price, settings.cap, settings.retention, settings.noise, settings.spend
     )
     choice = choose(judged, neurons, rule)
     for k, measured in _measured(material, evidence.truth, scores, list(points), choice.k):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +12,7 @@ from cnp_engine.algorithms.pruning import NOTHING, ChoiceRule, Point, choose
 from cnp_engine.algorithms.rates import wilson
 from cnp_engine.events import Rate
 
-RULE = ChoiceRule(price=4.0, cap=0.03, retention=0.75, noise=0.02, free=0.005)
+RULE = ChoiceRule(price=4.0, cap=0.03, retention=0.75, noise=0.02, spend=0.03)
 N = 300
 """Images behind each rate of these curves."""
 
@@ -46,9 +48,12 @@ PUBLISHED = [
 ]  # fmt: skip
 
 LUCKY = [
-    (k, 1.0 if k <= 10 else 1 - 0.01 * (k - 10), 0.0 if k == 5 or k >= 10 else 0.5)
+    (k, 1.0 if k <= 10 else 1 - 0.002 * (k - 10), 0.0 if k == 5 or k >= 10 else 0.5)
     for k in range(30)
 ]
+
+# after the knee at 4 a point of retention buys three of residual: at a price of 4 not enough
+LINGERING = [(k, 1 - 0.004 * k, 1.0 if k < 4 else 0.1 - 0.012 * (k - 4)) for k in range(12)]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ LUCKY = [
     [
         ("as measured", PUBLISHED, 4800, 24, 24),
         ("sharp, and accuracy falls", step_curve(12, slope=0.003), 2400, 12, 13),
-        ("sharp, and accuracy stays", step_curve(4), 2400, 8, 8),
+        ("sharp, and accuracy stays", step_curve(4), 2400, 4, 4),
         ("one lucky point is not believed", LUCKY, 4800, 10, 10),
         ("a floor that trembles", list(noisy_floor()), 4800, 6, 12),
         ("never suppressed", step_curve(99, slope=0.002), 4800, 0, 0),
@@ -65,7 +70,8 @@ LUCKY = [
         ("retention collapses first",
          [(k, 1.0 if k < 5 else 0.1, 1.0 if k < 10 else 0.0) for k in range(40)], 4800, 0, 4),
         ("suppressed beyond the cap alone", step_curve(30, slope=0.001), 600, 0, 0),
-        ("the free part ends at the cap", step_curve(4), 200, 6, 6),
+        ("what is left is worth a little retention", LEFT, 2400, 6, 6),
+        ("but not beyond the cap", LEFT, 180, 4, 4),
         ("only the checkpoint itself", [(0, 1.0, 1.0)], 4800, 0, 0),
         ("a network of a few neurons", [(0, 1.0, 1.0), (1, 0.99, 0.0)], 12, 1, 1),
         ("nothing acceptable at all", [(0, 0.5, 1.0), (1, 0.4, 0.0)], 4800, 0, 0),
@@ -80,17 +86,19 @@ def test_choice(name: str, curve: Curve, neurons: int, least: int, most: int) ->
 @pytest.mark.parametrize(
     ("changed", "k"),
     [
-        (RULE, 8),
-        (ChoiceRule(price=4, cap=0.002, retention=0.75, noise=0.02, free=0.005), 4),
-        (ChoiceRule(price=4, cap=0.03, retention=0.75, noise=0.02, free=0.0), 4),
-        (ChoiceRule(price=4, cap=0.03, retention=0.997, noise=0.02, free=0.005), 0),
-        # at 300 points a point even this drop is too dear
-        (ChoiceRule(price=300, cap=0.03, retention=0.75, noise=0.02, free=0.005), 0),
+        ({}, 8),
+        ({"cap": 0.002}, 4),
+        ({"spend": 0.0}, 4),
+        ({"spend": 0.005}, 5),
+        ({"retention": 0.997}, 0),
+        ({"noise": 0.0}, 8),
+        ({"noise": 0.1}, 4),
+        ({"price": 2.5}, 11),  # cheap enough to be part of the knee
+        ({"price": 300.0}, 0),  # even the drop of the backdoor is too dear
     ],
 )
-def test_every_setting_of_the_rule_counts(changed: ChoiceRule, k: int) -> None:
-    curve = step_curve(4, slope=0.001)
-    assert choose(points(curve), 2400, changed).k == k
+def test_every_setting_of_the_rule_counts(changed: dict[str, float], k: int) -> None:
+    assert choose(points(LINGERING), 2400, replace(RULE, **changed)).k == k
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""The default job on a real backdoored CIFAR-10 model; a thousand test images measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnp_engine.config import RunConfig
+from cnp_engine.data.sources import open_source
+from cnp_engine.rundir import RunDirectory
+from tests.engine.pipeline.conftest import SHARED, drive, finished
+
+ARCHIVE = SHARED / "data" / "cifar10-jpeg.zip"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not ARCHIVE.is_file(), reason="../shared/data is not there"),
+]
+
+
+@pytest.fixture(scope="module")
+def cifar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,000 training images without labels, 1,000 labelled test images."""
+    source = open_source(str(ARCHIVE))
+    assert source.train is not None
+    assert source.test is not None
+    train, test = source.train.take(range(0, 20000, 10)), source.test.labelled(range(0, 10000, 10))
+    path = tmp_path_factory.mktemp("data") / "cifar.npz"
+    np.savez(
+        path, x_train=train.images.numpy(), x_test=test.images.numpy(), y_test=test.labels.numpy(),
+    )  # fmt: skip
+    return path
+
+
+def test_badnet_is_found_and_suppressed(cifar: Path, tmp_path: Path) -> None:
+    model = SHARED / "models" / "badnet_w32.pth"
+    config = RunConfig.build(
+        {"model": str(model), "data": str(cifar), "attack": str(model.with_suffix(".toml")),
+         "device": "cpu"},
+        ["sweep.measured_points=1", "sweep.max_fraction=0.03"],
+        env={},
+    )  # fmt: skip
+    found = finished(drive(RunDirectory.create(tmp_path / "run", config))).summary
+    assert found["verdict"] == "backdoored"
+    assert found["target"] == 0
+    assert found["before"]["asr"] > 0.99
+    # 900 images: one standard error of the bar of 2 % is half a point
+    assert found["after"]["asr"] <= 0.03
+    assert found["before"]["ba"] - found["after"]["ba"] <= 0.025
+    assert 0 < found["neurons"]["fraction"] <= 0.03
+    assert found["peak_memory_bytes"] < 2.5e9
