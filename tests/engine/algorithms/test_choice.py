@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from dataclasses import replace
 
 import pytest
 
@@ -70,8 +69,8 @@ LINGERING = [(k, 1 - 0.004 * k, 1.0 if k < 4 else 0.1 - 0.012 * (k - 4)) for k i
         ("retention collapses first",
          [(k, 1.0 if k < 5 else 0.1, 1.0 if k < 10 else 0.0) for k in range(40)], 4800, 0, 4),
         ("suppressed beyond the cap alone", step_curve(30, slope=0.001), 600, 0, 0),
-        ("what is left is worth a little retention", LEFT, 2400, 6, 6),
-        ("but not beyond the cap", LEFT, 180, 4, 4),
+        ("what lingers is followed up to twice the knee", LINGERING, 2400, 8, 8),
+        ("but not beyond the cap", LINGERING, 200, 6, 6),
         ("only the checkpoint itself", [(0, 1.0, 1.0)], 4800, 0, 0),
         ("a network of a few neurons", [(0, 1.0, 1.0), (1, 0.99, 0.0)], 12, 1, 1),
         ("nothing acceptable at all", [(0, 0.5, 1.0), (1, 0.4, 0.0)], 4800, 0, 0),
@@ -93,7 +92,7 @@ def test_choice(name: str, curve: Curve, neurons: int, least: int, most: int) ->
         ({"retention": 0.997}, 0),
         ({"noise": 0.0}, 8),
         ({"noise": 0.1}, 4),
-        ({"price": 2.5}, 11),  # cheap enough to be part of the knee
+        ({"price": 1.0}, 11),  # retention this cheap moves the knee itself
         ({"price": 300.0}, 0),  # even the drop of the backdoor is too dear
     ],
 )
