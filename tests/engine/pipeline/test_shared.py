@@ -16,6 +16,7 @@ ARCHIVE = SHARED / "data" / "cifar10-jpeg.zip"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(2400),
     pytest.mark.skipif(not ARCHIVE.is_file(), reason="../shared/data is not there"),
 ]
 
