@@ -164,6 +164,20 @@ def test_what_is_not_known_is_not_measured() -> None:
     assert alone.asr_all == wilson(2, 2)
 
 
+def test_the_attack_is_given_images_from_0_to_1() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).repeat(3)[: 4 * 192].reshape(4, 3, 8, 8)
+    given = []
+
+    def look(images_BCHW: Tensor) -> Tensor:
+        given.append(images_BCHW)
+        return images_BCHW
+
+    measure(planted(), GroundTruth(pixels, torch.arange(4), look, TARGET), batch=3)
+    assert [len(part) for part in given] == [3, 1]
+    assert torch.equal(torch.cat(given), pixels.float() / 255)
+    assert float(torch.cat(given).max()) == 1.0
+
+
 def test_a_sample_keeps_images_and_labels_together() -> None:
     x, labels_B = coloured(20)
     truth = GroundTruth((x * 255).byte(), labels_B, stamp_checkerboard, TARGET)
