@@ -120,6 +120,10 @@ class ChoiceRule:
     spend: float
 
 
+INSURANCE = 0.0101
+"""Retention given for a neuron more than the curve asks for."""
+
+
 @dataclass(frozen=True)
 class Choice:
     k: int
@@ -130,6 +134,24 @@ STABLE = 3
 """A point is judged by the worst of this many in a row from it: one lucky point proves nothing."""
 
 
+def _insured(points: Sequence[Point], taken: Point) -> Point:
+    """One neuron in twenty more, at least one, where that costs at most a point of retention.
+
+    The planted trigger is stronger than the reversed one, whose residual must not rise for it.
+    """
+    further = taken.k + max(1, taken.k // 20) if taken.k else 0
+    for point in points:
+        free = point.retention.value >= taken.retention.value - INSURANCE
+        if taken.k < point.k <= further and free and point.residual.value <= taken.residual.value:
+            taken = point
+    return taken
+
+
+def one_image(point: Point) -> float:
+    """What a single image is worth in the residual: no smaller difference means anything."""
+    return 1.001 / max(1, point.residual.n)
+
+
 def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     """The knee of the curve: where pruning further buys less residual than it costs retention.
 
@@ -138,23 +160,23 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
     The knee is the smallest k whose cost, the worst of it and the next two points, is as low as
     any (within ``noise``). From there up to twice as many neurons go where the residual is lower
-    still, for at most ``spend`` of retention: what is left of a backdoor is worse than a few
-    answers lost.
+    still (by more than one image), for at most ``spend`` of retention: what is left of a backdoor
+    is worse than a few answers lost.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
     costs = [p.residual.value + rule.price * (1 - p.retention.value) for p in usable]
     worst = [max(costs[i : i + STABLE]) for i in range(len(costs))]
-    start = next(
-        p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + rule.noise
-    )
+    noise = max(rule.noise, *(one_image(p) for p in usable))
+    start = next(p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + noise)
     beyond = [
         p for p in usable
         if start.k <= p.k <= 2 * start.k
         and p.retention.value >= start.retention.value - rule.spend
     ]  # fmt: skip
-    least = min(p.residual.value for p in beyond) + rule.noise / 2
-    taken = next(p for p in beyond if p.residual.value <= least)
+    lowest = min(beyond, key=lambda p: p.residual.value)
+    least = lowest.residual.value + one_image(lowest)
+    taken = _insured(usable, next(p for p in beyond if p.residual.value <= least))
     return Choice(
         taken.k,
         f"knee at k = {start.k}, beyond which a point of retention buys less than "

@@ -54,6 +54,8 @@ def begin(behaviour: str, place: Path, *flags: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # under nohup the tests, and so the child, would never hear a hang-up
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     wait_for(lambda: (place / "events.jsonl").exists() and steps(place) > 0)
     return child

@@ -30,7 +30,7 @@ def read_back(line: str) -> RunConfig:
 
 
 def other(key: str, preset: str) -> Any:
-    """A value the setting may have that is not the one it has."""
+    """A value the setting may have that is not the one it has; some have but one."""
     item = settings.catalogue(RunConfig)[key]
     now, members = PRESETS[preset].get(key, item.default), get_args(item.hint)
     if key == "preset" or now is MISSING:
@@ -72,7 +72,10 @@ def test_says_what_is_not_default(config: RunConfig, line: str) -> None:
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))
-@pytest.mark.parametrize("key", list(settings.catalogue(RunConfig)))
+@pytest.mark.parametrize(
+    "key",
+    [key for key, item in settings.catalogue(RunConfig).items() if len(get_args(item.hint)) != 1],
+)
 def test_every_setting_reads_back(key: str, preset: str) -> None:
     config = build({"preset": preset, key: other(key, preset)})
     assert read_back(command_line(config)) == config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -134,8 +134,9 @@ def test_the_digest_tells_every_setting_apart_and_nothing_else() -> None:
     assert build().digest() == base.digest()
     assert RunConfig.from_toml(base.to_toml()).digest() == base.digest()
     assert re.fullmatch("[0-9a-f]{64}", base.digest())
-    changed = {key: build({key: _other(key, base)}).digest() for key in ALL}
-    assert len({base.digest(), *changed.values()}) == len(ALL) + 1
+    several = [key for key, item in ALL.items() if len(get_args(item.hint)) != 1]
+    changed = {key: build({key: _other(key, base)}).digest() for key in several}
+    assert len({base.digest(), *changed.values()}) == len(several) + 1
 
 
 def _other(key: str, base: RunConfig) -> Any:
