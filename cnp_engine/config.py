@@ -89,7 +89,7 @@ class MaskSettings:
     patience: int = setting(2, "rounds without a higher recovery rate before halving", low=1)
     momentum: float = setting(0.9, "momentum (first moment of adam)", low=0.0, high=0.999)
     temperature: float = setting(0.3, "temperature of the contrastive similarities", low=1e-3)
-    eps: float = setting(0.1, "bound of the neuron perturbation", low=0.0)
+    eps: float = setting(0.05, "bound of the neuron perturbation", low=0.0)
     sparsity: float = setting(0.001, "pull of every mask towards 1", low=0.0)
     binary: float = setting(0.05, "pull of every mask towards 0 or 1, ramped up", low=0.0)
     batch_statistics: bool = setting(False, "use batch statistics, as the reference does")
