@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of this vocabulary; a reader refuses a log with a larger one."""
 
 Stage = Literal["load", "target", "trigger", "scores", "sweep", "export"]
@@ -171,6 +171,18 @@ class TargetRanked(Event):
 
 
 @dataclass(frozen=True)
+class TargetSizes(Event):
+    """The ranking as it forms: the smallest trigger of each class so far, null where none works.
+
+    ``sizes`` by class index: mask L1 in pixels (``patch``) or strength (``blend``).
+    """
+
+    tag: ClassVar[str] = "target_sizes"
+    family: str
+    sizes: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class TriggerPreview(Event):
     """What the trigger looks like so far: ``rgba`` is base64 of height x width x 4 bytes."""
 
@@ -261,6 +273,27 @@ class Evaluated(Event):
     label_free: LabelFree
     measured: Measured
     seconds: float
+
+
+@dataclass(frozen=True)
+class Refused(Event):
+    """Answer to an ``evaluate`` or ``export`` command that could not be done; the run is whole."""
+
+    tag: ClassVar[str] = "refused"
+    request: Literal["evaluate", "export"]
+    k: int | None
+    what: str
+    todo: str
+
+
+@dataclass(frozen=True)
+class Resources(Event):
+    """Memory in use: the worker's resident size, and of its device where that has its own."""
+
+    tag: ClassVar[str] = "resources"
+    resident_bytes: int
+    device_bytes: int | None = None
+    device_total_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def _waiting() -> Mapping[Stage, StageState]:
 class RunState:
     """The latest event of each kind; None or empty where there was none yet.
 
+    ``recommended`` is the automatic choice, ``chosen`` that or what the user chose later.
     ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first, and
     ``worker_at`` when the latest worker began. ``failure``, ``cancelled`` and
     ``summary`` tell how the latest worker ended and are empty again when the run is resumed.
@@ -62,15 +63,19 @@ class RunState:
     normalize: ev.NormalizeChosen | None = None
     before: ev.Measured | None = None
     target: ev.TargetRanked | None = None
+    sizes: Mapping[str, ev.TargetSizes] = field(default_factory=dict)
     previews: Mapping[int, ev.TriggerPreview] = field(default_factory=dict)
     triggers: Mapping[int, ev.TriggerReversed] = field(default_factory=dict)
     scores: ev.ScoresReady | None = None
     curve: Mapping[int, ev.CurvePoint] = field(default_factory=dict)
     chosen: ev.Chosen | None = None
+    recommended: ev.Chosen | None = None
     verdict: ev.VerdictReached | None = None
     exported: ev.Exported | None = None
     remeasured: ev.Remeasured | None = None
     evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
+    refused: ev.Refused | None = None
+    resources: ev.Resources | None = None
     warnings: tuple[ev.Warned, ...] = ()
     paused: bool = False
     failure: ev.Failed | None = None
@@ -140,7 +145,7 @@ def _latest(kind: type[E], name: str, take: Callable[[E], Any] = lambda event: e
         return dataclasses.replace(state, **changed)
 
 
-def _keyed(kind: type[E], name: str, key: Callable[[E], int]) -> None:
+def _keyed(kind: type[E], name: str, key: Callable[[E], int | str]) -> None:
     """The event replaces the one of the same key in the mapping ``name``."""
 
     @_folds(kind)
@@ -159,19 +164,28 @@ _latest(ev.NormalizeChosen, "normalize")
 _latest(ev.MeasuredBefore, "before", lambda event: event.measured)
 _latest(ev.TargetRanked, "target")
 _latest(ev.ScoresReady, "scores")
-_latest(ev.Chosen, "chosen")
 _latest(ev.VerdictReached, "verdict")
 _latest(ev.Exported, "exported")
 _latest(ev.Remeasured, "remeasured")
+_latest(ev.Refused, "refused")
+_latest(ev.Resources, "resources")
 _latest(ev.Failed, "failure")
 _latest(ev.Cancelled, "cancelled")
 _latest(ev.Finished, "summary", lambda event: MappingProxyType(event.summary))
 _latest(ev.Paused, "paused", lambda event: True)
 _latest(ev.Continued, "paused", lambda event: False)
+_keyed(ev.TargetSizes, "sizes", lambda event: event.family)
 _keyed(ev.TriggerPreview, "previews", lambda event: event.target)
 _keyed(ev.TriggerReversed, "triggers", lambda event: event.target)
 _keyed(ev.CurvePoint, "curve", lambda event: event.k)
 _keyed(ev.Evaluated, "evaluated", lambda event: event.k)
+
+
+@_folds(ev.Chosen)
+def _chosen(state: RunState, event: ev.Chosen) -> RunState:
+    """What the user chose later does not hide what was recommended."""
+    recommended = state.recommended if event.by_user else event
+    return dataclasses.replace(state, chosen=event, recommended=recommended)
 
 
 @_folds(ev.RunStarted)

@@ -19,6 +19,7 @@ DATA = ev.DataLoaded("d", "sha", ("cat", "dog"), 32, 32, 5, 5, 9, True)
 RANKED = ev.TargetRanked((ev.TargetRow(0, "cat", 3.0),), (0,), 2.0, True)
 POINT = ev.CurvePoint(3, 0.5, FREE)
 CHOSEN = ev.Chosen(3, 0.5, 0.01, "knee")
+BY_USER = ev.Chosen(5, 0.6, 0.02, "slider", by_user=True)
 VERDICT = ev.VerdictReached("backdoored", (0,), 0.9, ("small",))
 NORMALIZE = ev.NormalizeChosen("none", (0.0,), (1.0,), False, None)
 SCORES = ev.ScoresReady(8, 1, None, 10)
@@ -26,6 +27,9 @@ EXPORTED = ev.Exported(("a",), "sha")
 REMEASURED = ev.Remeasured("a", 3, FREE, ev.Measured(RATE))
 EVALUATED = ev.Evaluated(4, FREE, ev.Measured(), 0.1)
 TRIGGER = ev.TriggerReversed(0, RATE, 9.0, 10)
+SIZES = ev.TargetSizes("patch", (9.0, None))
+REFUSED = ev.Refused("export", 3, "The disk is full.", "Make room.")
+RESOURCES = ev.Resources(2**30)
 PREVIEW = ev.TriggerPreview(0, 1, 1, "AAAA")
 
 
@@ -43,7 +47,7 @@ def state_of(*events: ev.Event) -> RunState:
         (ev.MeasuredBefore(ev.Measured(RATE)), "before", ev.Measured(RATE)),
         (RANKED, "target", RANKED),
         (SCORES, "scores", SCORES),
-        (CHOSEN, "chosen", CHOSEN),
+        (BY_USER, "chosen", BY_USER),
         (VERDICT, "verdict", VERDICT),
         (EXPORTED, "exported", EXPORTED),
         (REMEASURED, "remeasured", REMEASURED),
@@ -54,6 +58,9 @@ def state_of(*events: ev.Event) -> RunState:
         (EVALUATED, "evaluated", {4: EVALUATED}),
         (TRIGGER, "triggers", {0: TRIGGER}),
         (PREVIEW, "previews", {0: PREVIEW}),
+        (SIZES, "sizes", {"patch": SIZES}),
+        (REFUSED, "refused", REFUSED),
+        (RESOURCES, "resources", RESOURCES),
         (ev.Paused(), "paused", True),
         (ev.Warned("a", "b"), "warnings", (ev.Warned("a", "b"),)),
     ],
@@ -71,6 +78,13 @@ def test_no_kind_of_event_is_forgotten(kind: type[ev.Event]) -> None:
     from cnp_engine import state
 
     assert kind in state._FOLDS
+
+
+def test_the_recommended_point_outlives_what_the_user_chose() -> None:
+    state = state_of(CHOSEN, BY_USER)
+    assert (state.chosen, state.recommended) == (BY_USER, CHOSEN)
+    again = dataclasses.replace(CHOSEN, k=9)
+    assert state_of(CHOSEN, BY_USER, again).recommended == again
 
 
 def test_a_later_event_of_a_kind_wins_and_curves_grow() -> None:
