@@ -1,0 +1,47 @@
+"""Characters that pictures, bars and plots are drawn with; ASCII where the locale is not UTF-8."""
+
+from __future__ import annotations
+
+import locale
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["braille", "block", "ascii"]
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """``fill`` and ``rest`` of a bar, ``handle`` of a slider, ``marks`` on its scale."""
+
+    mode: Mode
+    fill: str
+    rest: str
+    handle: str
+    recommended: str
+    reference: str
+    upper_half: str
+    tick: str
+    cross: str
+    arrow: str
+    ellipsis: str
+    spark: str
+
+    def bar(self, share: float, width: int) -> str:
+        """``share`` in 0..1 of ``width`` cells."""
+        full = round(max(0.0, min(1.0, share)) * width)
+        return self.fill * full + self.rest * (width - full)
+
+
+_UNICODE = ("█", "░", "●", "▲", "│", "▀", "✓", "✗", "→", "…", "▁▂▃▄▅▆▇█")
+BRAILLE = Glyphs("braille", *_UNICODE)
+BLOCK = Glyphs("block", *_UNICODE)
+ASCII = Glyphs("ascii", "#", ".", "O", "^", "|", "#", "ok", "x", "->", "...", "_.-=+*#@")
+BY_MODE: dict[Mode, Glyphs] = {"braille": BRAILLE, "block": BLOCK, "ascii": ASCII}
+
+
+def fitting(wanted: Mode | None = None) -> Glyphs:
+    """``wanted`` where the user said it; else what the locale can show."""
+    if wanted is not None:
+        return BY_MODE[wanted]
+    encoding = locale.getpreferredencoding(False).lower().replace("-", "")
+    return BRAILLE if encoding == "utf8" else ASCII

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.widgets import Footer, Static
+
+from cnp_tui.link import Snapshot
+from cnp_tui.screens.base import RunScreen
+
+
+class WatchScreen(RunScreen):
+    def compose(self) -> ComposeResult:
+        yield Static("run", id="what")
+        yield Footer()
+
+    def show(self, snapshot: Snapshot) -> None:
+        self.query_one("#what", Static).update(f"run {snapshot.status}")
