@@ -11,7 +11,7 @@ import typer.core
 
 from cnp_engine.errors import CnpError, Interrupted
 from cnp_tui import faults
-from cnp_tui.commands import asking, listing, products, running
+from cnp_tui.commands import asking, listing, products, running, showing
 
 
 class _Group(typer.core.TyperGroup):
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (running, asking, products, listing):
+for commands in (running, showing, asking, products, listing):
     commands.register(app)
 
 
@@ -62,7 +62,7 @@ def root(
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks with errors.")] = False,
 ) -> None:
     if ctx.invoked_subcommand is None:
-        listing.welcome()
+        showing.welcome()
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -88,6 +88,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stder
 Detach = Annotated[
     bool, typer.Option("--detach", help="Print the run's path and leave it to work.")
 ]
+Tui = Annotated[
+    bool | None,
+    typer.Option("--tui/--no-tui", help="Watch it in the application, or do not; else it asks."),
+]
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Path of a run, or its name.")]
 
 

@@ -53,7 +53,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return "There are no runs yet."
     cells = [_COLUMNS, *(tuple(_cell(row, column) for column in _COLUMNS) for row in rows)]
-    return _align(cells)
+    return align(cells)
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
@@ -65,7 +65,7 @@ def _cell(row: dict[str, Any], column: str) -> str:
     return "-" if value is None else str(value)
 
 
-def _align(cells: Sequence[Sequence[str]]) -> str:
+def align(cells: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -84,4 +84,4 @@ def show_settings(
         print(json.dumps({"settings": [dataclasses.asdict(row) for row in described]}, indent=2))
         return
     lines = [(row.key, row.value, row.default, row.help) for row in described]
-    print(_align([("key", "value", "default", "meaning"), *lines]))
+    print(align([("key", "value", "default", "meaning"), *lines]))

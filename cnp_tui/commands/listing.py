@@ -1,4 +1,4 @@
-"""Commands that look around: runs, config show, doctor, and ``cnp`` on its own."""
+"""Commands that look around: runs, config show, doctor."""
 
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ def runs(as_json: o.Json = False) -> None:
 
     rows = overview.rows()
     print(json.dumps({"runs": rows}, indent=2) if as_json else overview.table(rows))
-
-
-def welcome() -> None:
-    """What ``cnp`` says on its own."""
-    from cnp_tui import overview
-
-    print(overview.table(overview.rows()))
-    print(
-        "\nBegin with `cnp demo`, or `cnp run --model FILE --data SOURCE`; `cnp --help` says more."
-    )
 
 
 def show(

@@ -53,12 +53,18 @@ def demo(
     as_json: o.Json = False,
     quiet: o.Quiet = False,
     detach: o.Detach = False,
+    tui: o.Tui = None,
 ) -> None:
-    """The whole job on the embedded model and data."""
-    from cnp_tui import jobs
+    """The whole job on the embedded model and data; on a terminal it can be watched."""
+    from cnp_tui import jobs, showing
+
+    plain = as_json or quiet or detach
+    watch = showing.wanted(tui, plain)
 
     values = {**o.settings(ctx.params), **jobs.demo_inputs()}
     started = jobs.begin(values, set_ or [], None, jobs.Place(out, force))
+    if watch:
+        raise typer.Exit(showing.watch(started))
     raise typer.Exit(jobs.see_through(started, jobs.Manner(as_json, quiet, detach)))
 
 

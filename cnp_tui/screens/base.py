@@ -1,4 +1,4 @@
-"""What every screen shares: the bindings that are the same everywhere, and help made from them."""
+"""What every screen shares: its first line, the bindings that are the same everywhere, its help."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from cnp_tui.link import Link, Snapshot
+from cnp_tui.widgets import headline
+from cnp_tui.widgets.headline import Headline
 
 if TYPE_CHECKING:
     from cnp_tui.app import CnpApp
 
 
 class CnpScreen(Screen[None]):
-    """A full screen. ``TOPIC`` heads its help, ``ABOUT`` says in plain words what it is for."""
+    """A full screen. ``TOPIC`` heads its help, ``ABOUT`` says in plain words what it is for.
+
+    The headline is there before what ``compose`` yields.
+    """
 
     TOPIC: ClassVar[str] = ""
     ABOUT: ClassVar[str] = ""
@@ -29,14 +34,39 @@ class CnpScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("backspace", "back", "Back", id="back", tooltip="One level back"),
         Binding("escape", "back", "Back", show=False, id="back.escape", tooltip="One level back"),
+        Binding("h", "arrow('left')", "Left", show=False, id="arrow.left", tooltip="Left arrow"),
+        Binding("j", "arrow('down')", "Down", show=False, id="arrow.down", tooltip="Down arrow"),
+        Binding("k", "arrow('up')", "Up", show=False, id="arrow.up", tooltip="Up arrow"),
+        Binding(
+            "l", "arrow('right')", "Right", show=False, id="arrow.right", tooltip="Right arrow"
+        ),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.headline = Headline()
+        self.compose_add_child(self.headline)
 
     @property
     def cnp(self) -> CnpApp:
         return cast("CnpApp", self.app)
 
+    def say(self) -> None:
+        """Bring the headline up to date."""
+        self.headline.say(f"cnp   {self.TOPIC}" if self.TOPIC else "cnp")
+
+    def on_mount(self) -> None:
+        self.say()
+
+    def on_screen_resume(self) -> None:
+        self.say()
+
     def action_back(self) -> None:
         self.cnp.go_back()
+
+    def action_arrow(self, key: str) -> None:
+        """A letter that stands for an arrow key, for whatever has the focus."""
+        self.app.simulate_key(key)
 
 
 class RunScreen(CnpScreen):
@@ -45,6 +75,9 @@ class RunScreen(CnpScreen):
     def __init__(self, link: Link) -> None:
         super().__init__()
         self.link = link
+
+    def say(self) -> None:
+        self.headline.say(*headline.of_run(self.link, self.cnp.glyphs))
 
     def on_mount(self) -> None:
         self.show(self.link.snapshot)

@@ -14,3 +14,6 @@ class HomeScreen(CnpScreen):
 
     def show(self, snapshot: Snapshot) -> None:
         self.query_one("#what", Static).update(f"home {snapshot.status}")
+
+    def action_folder(self) -> None:
+        pass
