@@ -51,8 +51,9 @@ def test_states_hold_what_screens_show_in_them() -> None:
     assert state("warning").snapshot.state.warnings[0].code == "weak_trigger"
     assert state("finished").snapshot.state.remeasured is not None
     bare = state("unlabelled").snapshot.state
-    assert bare.before is not None
-    assert bare.before.ba is None
+    assert bare.before is None
+    assert bare.remeasured is not None
+    assert bare.remeasured.measured.ba is None
     verdict = state("no_evidence").snapshot.state.verdict
     assert verdict is not None
     assert verdict.verdict == "no_evidence"

@@ -1,0 +1,211 @@
+"""The canvas under a chart: textual-plot with our margins, ticks and thinned series.
+
+The one module of the front end that loads numpy; ``chart`` imports it when a chart is first shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from textual_plot import HiResMode, PlotWidget
+from textual_plot.axis_formatter import AxisFormatter
+
+from cnp_tui.glyphs import Mode
+from cnp_tui.history import Points, Series
+
+Floats = NDArray[np.float64]
+
+HIRES: dict[Mode, HiResMode] = {
+    "braille": HiResMode.BRAILLE,
+    "block": HiResMode.QUADRANT,
+    "ascii": HiResMode.BRAILLE,
+}
+"""In ASCII every cell that braille would touch becomes a star (``cnp_tui.ascii``)."""
+
+SMALLEST_LOG = 1e-12
+ROWS_A_TICK = 3
+SMOOTHING = 0.9
+"""Weight of the past in the moving average."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One series as it is drawn; ``style`` a colour of Rich, ``marker`` at its newest point."""
+
+    points: Points
+    style: str
+    marker: str
+    dots: bool = False
+
+
+@dataclass(frozen=True)
+class Upright:
+    """A vertical line."""
+
+    x: float
+    style: str
+
+
+class Ticks(AxisFormatter):
+    """Round numbers, no more than fit; powers and their 2 and 5 where ``log``."""
+
+    def __init__(self, most: int = 8, log: bool = False) -> None:
+        self.most = most
+        self.log = log
+
+    def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
+        if self.log:
+            return _powers(min_, max_, self.most)
+        span = max_ - min_
+        if not span > 0 or not math.isfinite(span):
+            return []
+        rough = span / self.most
+        power = 10.0 ** math.floor(math.log10(rough))
+        wide = next(power * f for f in (1, 2, 5, 10, 20) if power * f * self.most >= span * 0.999)
+        first = math.ceil(min_ / wide - 1e-9)
+        return [i * wide for i in range(first, first + self.most + 2) if i * wide <= max_]
+
+    def get_labels_for_ticks(self, ticks: Sequence[float]) -> list[str]:
+        if self.log:
+            return [_short(10.0**tick) for tick in ticks]
+        return [_short(tick) for tick in ticks]
+
+
+def _powers(low: float, high: float, most: int) -> list[float]:
+    fine = [
+        power + math.log10(factor)
+        for power in range(math.floor(low), math.ceil(high) + 1)
+        for factor in (1, 2, 5)
+    ]
+    within = [tick for tick in fine if low <= tick <= high]
+    whole = [tick for tick in within if tick == round(tick)]
+    if len(within) <= most or len(whole) < 2:
+        return within[:: max(1, -(-len(within) // max(1, most)))]
+    return whole[:: -(-len(whole) // max(1, most))]
+
+
+def _short(value: float) -> str:
+    """At most five characters where that can be."""
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:.4g}"
+    mantissa, _, power = f"{value:.0e}".partition("e")
+    return f"{mantissa}e{int(power)}"
+
+
+class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
+    """Draws what it is given; what the keys do is the chart's affair."""
+
+    ALLOW_SELECT = False
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.invert_mouse_wheel = True
+        self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 6
+
+    @property
+    def columns(self) -> int:
+        return max(1, self._scale_rectangle.width)
+
+    @property
+    def zoomed(self) -> bool:
+        return not self._auto_x_min and self._user_x_min is None
+
+    def draw(
+        self,
+        curves: Sequence[Curve],
+        uprights: Sequence[Upright],
+        y_range: tuple[float, float] | None,
+        mode: Mode,
+        *,
+        log: bool,
+        smooth: bool,
+    ) -> None:
+        """Everything anew."""
+        self.clear()
+        self._frame(None if log else y_range, log)
+        window = (self._x_min, self._x_max) if self.zoomed else (-math.inf, math.inf)
+        hires = HIRES[mode]
+        for curve in curves:
+            xs, ys = prepared(
+                curve.points, window, 2 * self.columns, log, smooth and not curve.dots
+            )
+            if not len(xs):
+                continue
+            if curve.dots:
+                self.scatter(xs, ys, marker=curve.marker, marker_style=curve.style)
+                continue
+            self.plot(xs, ys, line_style=curve.style, hires_mode=hires)
+            self.scatter(xs[-1:], ys[-1:], marker=curve.marker, marker_style=curve.style)
+        for upright in uprights:
+            if window[0] <= upright.x <= window[1]:
+                self.add_v_line(upright.x, line_style=upright.style)
+
+    def _frame(self, y_range: tuple[float, float] | None, log: bool) -> None:
+        height = max(1, self._scale_rectangle.height)
+        self.set_y_formatter(Ticks(max(2, height // ROWS_A_TICK), log))
+        self.set_x_formatter(Ticks(max(2, self.columns // 10)))
+        low, high = y_range or (None, None)
+        if (low, high) != (self._user_y_min, self._user_y_max):
+            self.set_ylimits(low, high)
+
+    def move(self, columns: float, rows: float) -> None:
+        """Pan by so many cells."""
+        self._pan(columns, rows)
+
+    def value_at(self, screen_x: int) -> float:
+        """The x of a column of the terminal."""
+        left = self.query_one("#plot").region.x
+        return self.get_coordinate_from_pixel(screen_x - left, 0)[0]
+
+
+def prepared(
+    points: Points, window: tuple[float, float], columns: int, log: bool, smooth: bool
+) -> tuple[Floats, Floats]:
+    """What of ``points`` is drawn: inside ``window``, thinned, perhaps smoothed, perhaps log10."""
+    xs, ys = _arrays(points)
+    if log:
+        keep = ys > SMALLEST_LOG
+        xs, ys = xs[keep], np.log10(ys[keep])
+    first, last = np.searchsorted(xs, window[0]), np.searchsorted(xs, window[1], side="right")
+    # one neighbour more on each side, so that lines run out of the window
+    xs, ys = xs[max(0, first - 1) : last + 1], ys[max(0, first - 1) : last + 1]
+    if smooth:
+        return averaged(*thinned(xs, ys, columns, middle=True))
+    return thinned(xs, ys, columns)
+
+
+def _arrays(points: Points) -> tuple[Floats, Floats]:
+    if isinstance(points, Series):
+        return np.array(points.xs), np.array(points.ys)
+    pairs = np.array(points, dtype=np.float64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def thinned(xs: Floats, ys: Floats, columns: int, middle: bool = False) -> tuple[Floats, Floats]:
+    """At most ``columns`` points: lowest and highest of each stretch, or its mean."""
+    stretches = columns if middle else max(1, columns // 2)
+    if len(xs) <= columns:
+        return xs, ys
+    edges = np.linspace(0, len(xs), stretches, endpoint=False).astype(np.intp)
+    at = xs[edges]
+    if middle:
+        counts = np.diff(np.append(edges, len(xs)))
+        return at, np.add.reduceat(ys, edges) / counts
+    low, high = np.minimum.reduceat(ys, edges), np.maximum.reduceat(ys, edges)
+    return np.repeat(at, 2), np.stack([low, high], axis=1).reshape(-1)
+
+
+def averaged(xs: Floats, ys: Floats) -> tuple[Floats, Floats]:
+    """Exponential moving average, without the pull of a start at zero."""
+    smooth, mean, weight = np.empty_like(ys), 0.0, 0.0
+    for i, value in enumerate(ys):
+        mean = SMOOTHING * mean + (1 - SMOOTHING) * float(value)
+        weight = SMOOTHING * weight + (1 - SMOOTHING)
+        smooth[i] = mean / weight
+    return xs, smooth
