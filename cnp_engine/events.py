@@ -204,7 +204,11 @@ class TriggerReversed(Event):
 
 @dataclass(frozen=True)
 class ScoresReady(Event):
-    """Mask scores: how many were kept, how many fell under one half, the lowest few by name."""
+    """Mask scores: how many were kept, how many fell under one half, the lowest few by name.
+
+    ``order``: (layer of ``ModelLoaded.layers``, channel), first to be pruned first, as far as the
+    curve goes; empty in logs of older engines.
+    """
 
     tag: ClassVar[str] = "scores_ready"
     neurons: int
@@ -212,6 +216,7 @@ class ScoresReady(Event):
     recovery: float | None
     steps: int
     lowest: tuple[tuple[str, int, float], ...] = ()
+    order: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -227,7 +232,10 @@ class CurvePoint(Event):
 
 @dataclass(frozen=True)
 class Chosen(Event):
-    """The automatic threshold, found without the attack; ``k`` 0 prunes nothing."""
+    """What stands in the run's exports; ``k`` 0 prunes nothing.
+
+    The automatic threshold, found without the attack, or what the user exported in its place.
+    """
 
     tag: ClassVar[str] = "chosen"
     k: int
@@ -248,20 +256,27 @@ class VerdictReached(Event):
 
 @dataclass(frozen=True)
 class Exported(Event):
+    """Files written; ``sha256`` is that of the model that was measured.
+
+    ``copy``: elsewhere than in the run's own exports, which stay as they were.
+    """
+
     tag: ClassVar[str] = "exported"
     paths: tuple[str, ...]
     sha256: str
+    copy: bool = False
 
 
 @dataclass(frozen=True)
 class Remeasured(Event):
-    """The exported file, read back from disk and measured."""
+    """The exported file, read back from disk and measured; ``copy`` as in ``Exported``."""
 
     tag: ClassVar[str] = "remeasured"
     path: str
     k: int
     label_free: LabelFree
     measured: Measured
+    copy: bool = False
 
 
 @dataclass(frozen=True)
@@ -342,7 +357,10 @@ class Cancelled(Event):
 
 @dataclass(frozen=True)
 class Finished(Event):
-    """The last word of a run that ended well; ``summary`` is what ``--json`` prints."""
+    """The last word of a run that ended well; ``summary`` is what ``--json`` prints.
+
+    Said again where an export that a user asked for later changed the summary.
+    """
 
     tag: ClassVar[str] = "finished"
     summary: dict[str, Any]

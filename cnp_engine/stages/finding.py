@@ -303,8 +303,19 @@ def load_scores(material: Material) -> tuple[NeuronScores, float, int]:
 
 
 def _ready(material: Material, scores: NeuronScores, recovery: float, steps: int) -> ScoresReady:
-    lowest = tuple(_lowest(material, scores, 12))
-    return ScoresReady(material.network.neurons, scores.under_half, recovery, steps, lowest)
+    return ScoresReady(
+        material.network.neurons, scores.under_half, recovery, steps,
+        tuple(_lowest(material, scores, 12)), _order(material, scores),
+    )  # fmt: skip
+
+
+def _order(material: Material, scores: NeuronScores) -> tuple[tuple[int, int], ...]:
+    """As many neurons as the curve will reach, or the masks take out."""
+    reach = int(material.network.neurons * material.config.sweep.max_fraction)
+    first = scores.order_N[: max(1, reach, scores.under_half)].tolist()
+    indices = {name: index for index, (name, _) in enumerate(material.layers)}
+    places = (material.network.overlay.locate(neuron) for neuron in first)
+    return tuple((indices[layer], channel) for layer, channel in places)
 
 
 def _lowest(

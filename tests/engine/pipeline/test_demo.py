@@ -10,7 +10,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cnp_engine.events import Chosen, CurvePoint, Event, Exported, TargetRanked, VerdictReached
+from cnp_engine.events import (
+    Chosen,
+    CurvePoint,
+    Event,
+    Exported,
+    ModelLoaded,
+    ScoresReady,
+    TargetRanked,
+    VerdictReached,
+)
 from cnp_engine.export.files import read_mask_values
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
@@ -94,6 +103,14 @@ class TestRepaired:
         purified = load_model(read_checkpoint(repaired[0].exports / "purified.pth"))
         after = torch.cat([purified.module.get_parameter(f"{n}.weight") for n, _ in layers])
         assert set(torch.nonzero(flat != after).flatten().tolist()) == lowest
+
+    def test_the_order_that_is_told_is_that_of_the_scores(self, repaired: Run) -> None:
+        """As far as the curve goes, for a front end that shows which neurons go."""
+        told: ScoresReady = of(repaired[1], ScoresReady)[-1]
+        layers = of(repaired[1], ModelLoaded)[-1].layers
+        named = [(layers[layer][0], channel) for layer, channel in told.order]
+        assert named[:12] == [(name, channel) for name, channel, _ in told.lowest]
+        assert len(set(named)) == max(p.k for p in of(repaired[1], CurvePoint))
 
     def test_the_choice_lies_on_the_curve_and_the_curve_starts_at_the_checkpoint(
         self, repaired: Run
