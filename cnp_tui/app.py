@@ -51,6 +51,9 @@ ABOVE: dict[Name, tuple[Name, ...]] = {
 }
 """What stands above Home for each, so that back leads where one expects."""
 
+KEYS = {"enter": "enter", "backspace": "bksp", "escape": "esc"}
+"""Keys that are easier to know by name than by sign."""
+
 NEEDS_A_RUN = "No run is open: open one on Home with enter, or begin one with d or n."
 NEEDS_A_CURVE = "There is no curve yet: the sweep has to measure it first."
 
@@ -185,6 +188,12 @@ class CnpApp(App[int], inherit_bindings=False):
         link.poll()
         self.go(first)
 
+    def close_run(self, path: Path) -> None:
+        """Look away from a run, if it is the open one."""
+        if self.link is not None and self.link.run.path == path:
+            self.link.close()
+            self.link = None
+
     def look(self) -> None:
         """Pull a snapshot; the shown screen gets it where something is different."""
         if self.link is not None and self.link.poll() and isinstance(self.screen, RunScreen):
@@ -273,7 +282,7 @@ class CnpApp(App[int], inherit_bindings=False):
         return [*filters, self._ascii] if self._ascii.enabled else filters
 
     def get_key_display(self, binding: Binding) -> str:
-        shown = super().get_key_display(binding)
+        shown = binding.key_display or KEYS.get(binding.key) or super().get_key_display(binding)
         return plain(shown) if self._ascii.enabled else shown
 
     def _fatal_error(self) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.screen import Screen
 
 from cnp_engine.export.command import command_line
 from cnp_tui import clipboard, themes
 from cnp_tui.app import CnpApp, Name
+from cnp_tui.screens.help import bindings
 
 Entry = tuple[str, str, Callable[[], object]]
 
@@ -38,6 +40,7 @@ class Commands(Provider):
 
     def _entries(self) -> Iterator[Entry]:
         app = cast(CnpApp, self.app)
+        yield from _of_screen(app, self.screen)
         for name, title in _SCREENS.items():
             yield title, app.closed(name) or "Show this screen", partial(app.action_screen, name)
         yield "Open another runs folder", "Its runs on Home", app.action_runs_folder
@@ -46,6 +49,16 @@ class Commands(Provider):
         yield from _copies(app)
         yield "Help", "What can be done on this screen", app.action_help
         yield "Quit", "Leave; asks where a run is at work", app.action_leave
+
+
+def _of_screen(app: CnpApp, screen: Screen[Any]) -> Iterator[Entry]:
+    """What the keys of the screen below do, for a hand on the mouse."""
+    seen = {"back"}
+    for binding in bindings(type(screen)):
+        if binding.action not in seen and not binding.action.startswith("arrow"):
+            seen.add(binding.action)
+            call = partial(app.run_action, binding.action, screen)
+            yield f"{binding.description} ({app.get_key_display(binding)})", binding.tooltip, call
 
 
 def _copies(app: CnpApp) -> Iterator[Entry]:

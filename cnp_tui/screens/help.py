@@ -79,14 +79,14 @@ def sections(screen: Screen[object]) -> Iterator[Section]:
 def _rows(node: DOMNode) -> Iterator[Row]:
     """Bindings of one action are one row; those of Textual's own classes have none."""
     found: dict[str, tuple[Binding, list[str]]] = {}
-    for binding in _bindings(type(node)):
+    for binding in bindings(type(node)):
         keys = found.setdefault(binding.action, (binding, []))[1]
         keys.append(node.app.get_key_display(binding))
     for binding, keys in found.values():
         yield Row(tuple(dict.fromkeys(keys)), binding.description, binding.tooltip)
 
 
-def _bindings(kind: type[DOMNode]) -> Iterator[Binding]:
+def bindings(kind: type[DOMNode]) -> Iterator[Binding]:
     """One a key; what a class binds hides what those it is made from bind."""
     taken: set[str] = set()
     for each in kind.__mro__:

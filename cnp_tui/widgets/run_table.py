@@ -1,0 +1,207 @@
+"""The list of runs: one line each, as much of it as the width allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.color import Color
+from textual.events import Resize
+from textual.widgets import DataTable
+
+from cnp_engine.events import Rate
+from cnp_engine.export.wording import percent, shorten
+from cnp_tui.entries import Entry
+from cnp_tui.glyphs import Glyphs
+
+PADDING = 1
+WIDE = 110
+"""From this width on the model, the target and how much was pruned are told as well."""
+
+COLOURS = {
+    "backdoored": "error",
+    "failed": "error",
+    "died": "error",
+    "damaged": "error",
+    "gone": "warning",
+    "running": "primary",
+    "no_evidence": "success",
+}
+"""Variable of the theme by status or verdict; the word says the same."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """``width`` in cells; 0 takes what the others leave."""
+
+    title: str
+    width: int
+    text: Callable[[Entry, Glyphs, float], str]
+
+
+class RunTable(DataTable[Text]):
+    TOPIC = "the list of runs"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "select_cursor", "Open", id="runs.open",
+                tooltip="Look at the highlighted run"),
+    ]  # fmt: skip
+
+    def __init__(self, glyphs: Glyphs) -> None:
+        super().__init__(cursor_type="row", zebra_stripes=False, cell_padding=PADDING, id="runs")
+        self._glyphs = glyphs
+        self._marked: frozenset[Path] = frozenset()
+        self._shown: dict[Path, tuple[Text, ...]] = {}
+        self._laid_out: tuple[Column, ...] = ()
+        self._latest: tuple[Sequence[Entry], float] = ((), 0.0)
+
+    @property
+    def current(self) -> Path | None:
+        """The run under the cursor."""
+        paths = list(self._shown)
+        return paths[self.cursor_row] if 0 <= self.cursor_row < len(paths) else None
+
+    def show(self, entries: Sequence[Entry], marked: frozenset[Path], now: float) -> None:
+        """Paint what is different; ``now`` in seconds since the epoch."""
+        self._latest, self._marked = (entries, now), marked
+        rows = {entry.path: self._cells(entry, now) for entry in entries}
+        if list(rows) != list(self._shown):
+            self._rebuild(rows)
+            return
+        for path, cells in rows.items():
+            for column, cell, before in zip(self.columns, cells, self._shown[path], strict=True):
+                if cell != before:
+                    self.update_cell(str(path), column, cell)
+        self._shown = rows
+
+    def repaint(self) -> None:
+        """The same runs again, in new colours or another width."""
+        self._shown = {}
+        self.show(self._latest[0], self._marked, self._latest[1])
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "theme", self.repaint, init=False)
+
+    def on_resize(self, event: Resize) -> None:
+        laid_out = columns(self.scrollable_content_region.width or event.size.width)
+        if laid_out != self._laid_out:
+            self._laid_out = laid_out
+            here = self.current
+            self.clear(columns=True)
+            for column in laid_out:
+                self.add_column(column.title, width=column.width)
+            self.repaint()
+            self._go_to(here)
+
+    def _cells(self, entry: Entry, now: float) -> tuple[Text, ...]:
+        style = self._style(COLOURS.get(entry.verdict or entry.status))
+        cells: list[Text] = []
+        for number, column in enumerate(self._laid_out):
+            text = column.text(entry, self._glyphs, now)
+            if number == 0:
+                mark = "*" if entry.path in self._marked else " "
+                text = mark + shorten(text, column.width - 1)
+            fitting = text if cell_len(text) <= column.width else shorten(text, column.width)
+            cells.append(Text(fitting, style if column.title == "state" else "", no_wrap=True))
+        return tuple(cells)
+
+    def _style(self, variable: str | None) -> Style:
+        colour = self.app.theme_variables.get(variable or "")
+        return Style(color=Color.parse(colour).rich_color) if colour else Style()
+
+    def _rebuild(self, rows: dict[Path, tuple[Text, ...]]) -> None:
+        here, at = self.current, self.cursor_row
+        self.clear()
+        if self._laid_out:
+            for path, cells in rows.items():
+                self.add_row(*cells, key=str(path))
+        self._shown = rows
+        if not self._go_to(here) and rows:
+            self.move_cursor(row=min(at, len(rows) - 1))
+
+    def _go_to(self, path: Path | None) -> bool:
+        paths = list(self._shown)
+        if path is None or path not in paths:
+            return False
+        self.move_cursor(row=paths.index(path))
+        return True
+
+
+def columns(width: int) -> tuple[Column, ...]:
+    """Those that fit ``width`` cells, with their widths."""
+    if width >= WIDE:
+        wanted = [
+            Column("run", 0, lambda e, g, now: e.name),
+            Column("model", 18, lambda e, g, now: Path(e.model).name),
+            Column("state", 24, told),
+            Column("pruned", 11, lambda e, g, now: pruned(e)),
+            Column("before and after, in %", 28, lambda e, g, now: figures(e, g)),
+            Column("age", 5, lambda e, g, now: age(e, now)),
+        ]
+    else:
+        wanted = [
+            Column("run", 0, lambda e, g, now: e.name),
+            Column("state", 11, lambda e, g, now: told(e, g, now, brief=True)),
+            Column("before and after, in %", 28, lambda e, g, now: figures(e, g)),
+            Column("age", 4, lambda e, g, now: age(e, now)),
+        ]
+    left = max(8, width - sum(column.width + 2 * PADDING for column in wanted))
+    return tuple(replace(column, width=column.width or left) for column in wanted)
+
+
+def told(entry: Entry, glyphs: Glyphs, now: float, brief: bool = False) -> str:
+    """How it stands; of a finished run its verdict, and unless ``brief`` the target."""
+    if entry.status == "finished":
+        if entry.verdict is None:
+            return "finished"
+        word = "no evidence" if entry.verdict == "no_evidence" else entry.verdict
+        return word if brief else " ".join((word, ",".join(entry.targets))).rstrip()
+    if entry.status == "unread":
+        return glyphs.ellipsis
+    if entry.status != "running":
+        return entry.status
+    if entry.paused:
+        return "paused"
+    share = f" {100 * entry.share:.0f} %" if entry.share is not None else ""
+    return f"{entry.stage}{share}" if entry.stage else "starting"
+
+
+def pruned(entry: Entry) -> str:
+    if entry.pruned is None or entry.neurons is None:
+        return ""
+    return f"{entry.pruned}/{entry.neurons}"
+
+
+def figures(entry: Entry, glyphs: Glyphs) -> str:
+    """BA and ASR where the truth was given, else retention and residual; a bar while at work."""
+    if entry.status == "running":
+        return glyphs.bar(entry.share or 0.0, 20)
+    before, after, free = entry.before, entry.after, entry.label_free
+    known = [
+        f"{name} {_bare(one)}{glyphs.arrow}{_bare(other)}" if other else f"{name} {_bare(one)}"
+        for name, one, other in (("BA", before.ba, after.ba), ("ASR", before.asr, after.asr))
+        if one is not None
+    ]
+    if before.asr is None and free.retention is not None and free.residual is not None:
+        known = [f"retention {_bare(free.retention)}", f"residual {_bare(free.residual)}"]
+    return "  ".join(known) or (entry.what if entry.what else "")
+
+
+def _bare(rate: Rate | None) -> str:
+    return percent(rate.value if rate else None).removesuffix(" %").replace("under ", "<")
+
+
+def age(entry: Entry, now: float) -> str:
+    if entry.begun_at is None:
+        return ""
+    seconds = max(0.0, now - entry.begun_at)
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit}"
+    return f"{seconds:.0f} s"
