@@ -22,6 +22,7 @@ from cnp_engine.errors import CnpError
 from cnp_tui import glyphs, leaving, preferences, themes
 from cnp_tui.ascii import Ascii, plain
 from cnp_tui.link import Link, Live
+from cnp_tui.position import Position
 from cnp_tui.preferences import Preferences
 from cnp_tui.replay import STEP_S, Replay
 from cnp_tui.screens.base import CnpScreen, RunScreen
@@ -115,6 +116,7 @@ class CnpApp(App[int], inherit_bindings=False):
         self.glyphs = glyphs.fitting(self.preferences.glyphs)
         self.link = link
         self.begin: Callable[[], object] = lambda: None
+        self.positions: dict[Path, Position] = {}
         self.farewell = ""
         self.crash: BaseException | None = None
         self._ascii = Ascii(enabled=self.glyphs.mode == "ascii")
