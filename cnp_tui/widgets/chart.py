@@ -92,6 +92,8 @@ class Chart(Container, can_focus=True):
 
     ALLOW_MAXIMIZE = True
 
+    TOPIC: ClassVar[str] = "a chart"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False, id="chart.in",
                 key_display="+", tooltip="See less of the x axis, larger; also the wheel"),
@@ -165,6 +167,13 @@ class Chart(Container, can_focus=True):
         if not shown.same(self._shown):
             self._shown = shown
             self._changed()
+
+    def entitle(self, title: str, unit: str = "step", empty: str = "") -> None:
+        """Another heading, name of the x axis, and words for an empty chart."""
+        if (title, unit, empty) != (self.title, self.unit, self.empty):
+            self.title, self.unit, self.empty = title, unit, empty
+            if self.is_mounted:
+                self._describe()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
+from textual_plot.plot_widget import ScatterPlot
 
 from cnp_tui.glyphs import Mode
 from cnp_tui.history import Points, Series
@@ -58,8 +60,9 @@ class Ticks(AxisFormatter):
         self.log = log
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
-        if self.log:
-            return _powers(min_, max_, self.most)
+        powers = _powers(min_, max_, self.most) if self.log else []
+        if len(powers) > 1:
+            return powers
         span = max_ - min_
         if not span > 0 or not math.isfinite(span):
             return []
@@ -153,6 +156,17 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
         low, high = y_range or (None, None)
         if (low, high) != (self._user_y_min, self._user_y_max):
             self.set_ylimits(low, high)
+
+    def _render_scatter_plot(self, dataset: ScatterPlot) -> None:
+        """Markers at the very edge stay inside the frame, which is drawn over it later."""
+        canvas, inside = self.query_one("#plot", Canvas), self._scale_rectangle
+        for x, y in zip(dataset.x, dataset.y, strict=True):
+            column, row = self.get_pixel_from_coordinate(x, y)
+            if inside.x <= column <= inside.right and inside.y - 1 <= row <= inside.bottom:
+                column, row = min(column, inside.right - 1), max(row, inside.y)
+                canvas.set_pixel(
+                    column, min(row, inside.bottom - 1), dataset.marker, dataset.marker_style
+                )
 
     def move(self, columns: float, rows: float) -> None:
         """Pan by so many cells."""

@@ -1,0 +1,144 @@
+"""Which series of a run the three charts of the Run screen show, stage by stage. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cnp_engine.config import RunConfig
+from cnp_engine.events import Stage
+from cnp_engine.export.definitions import DEFINITIONS, NAMES
+from cnp_engine.state import RunState
+from cnp_tui.history import Points
+from cnp_tui.link import Snapshot
+from cnp_tui.watching import curve_series
+
+Place = Literal["rates", "loss", "size"]
+PLACES: tuple[Place, ...] = ("rates", "loss", "size")
+
+RATES = (0.0, 1.0)
+REFERENCE = 0.01
+"""Share of the neurons that the literature prunes by rule of thumb."""
+
+
+@dataclass(frozen=True)
+class Plotted:
+    """One chart. ``marks`` are (x, label); ``about`` defines what is drawn."""
+
+    title: str
+    series: Mapping[str, Points] = field(default_factory=dict)
+    y_range: tuple[float, float] | None = None
+    unit: str = "step"
+    marks: tuple[tuple[float, str], ...] = ()
+    empty: str = ""
+    about: str = ""
+
+
+def plots(config: RunConfig, snapshot: Snapshot, stage: Stage) -> Mapping[Place, Plotted]:
+    """All three for ``stage``; one that has nothing to plot says so."""
+    if stage in ("sweep", "export") and snapshot.state.curve:
+        return _of_curve(snapshot.state)
+    if stage in ("target", "trigger"):
+        return _of_reversal(config, snapshot, stage)
+    if stage == "scores":
+        return _of_masks(config, snapshot)
+    return {place: Plotted(_title(place, stage), empty=_NOTHING[stage]) for place in PLACES}
+
+
+_NOTHING: dict[Stage, str] = {
+    "load": "The checkpoint and the images are being read; the first curve comes with the target.",
+    "target": "", "trigger": "", "scores": "",
+    "sweep": "The curve begins when the scores are there.",
+    "export": "Exporting has no curve of its own.",
+}  # fmt: skip
+
+
+def _title(place: Place, stage: Stage) -> str:
+    return f"{place.capitalize()}, {stage}"
+
+
+def _of_reversal(config: RunConfig, snapshot: Snapshot, stage: Stage) -> dict[Place, Plotted]:
+    batch = config.target.batch if stage == "target" else config.reversal.batch
+    who = "all classes" if stage == "target" else "all restarts"
+    about = f"Mean over {who}, on {batch} images a step each. "
+    series = _series(snapshot, stage)
+    return {
+        "rates": Plotted(
+            _title("rates", stage), series({"success": "success"}), RATES,
+            empty="The success of reversed triggers comes with the first step.",
+            about=about + f"{NAMES['success']}: {DEFINITIONS['success']}",
+        ),
+        "loss": Plotted(
+            _title("loss", stage), series({"loss": "loss"}),
+            empty="The loss comes with the first step.",
+            about=about + "Cross entropy towards the target, and the weighted size of the mask.",
+        ),
+        "size": Plotted(
+            _title("size", stage), series({"mask_l1": "mask L1 (px)", "strength": "strength"}),
+            empty="The size of the triggers comes with the first step.",
+            about=about + f"{DEFINITIONS['mask_l1']} Strength: how strongly a blend is laid over.",
+        ),
+    }  # fmt: skip
+
+
+def _of_masks(config: RunConfig, snapshot: Snapshot) -> dict[Place, Plotted]:
+    about = f"On {config.masks.batch} images a step. "
+    series = _series(snapshot, "scores")
+    return {
+        "rates": Plotted(
+            _title("rates", "scores"), series({"recovery": "recovery"}), RATES,
+            empty="The recovery rate comes with the first step.",
+            about=about + f"Recovery: {DEFINITIONS['recovery']}",
+        ),
+        "loss": Plotted(
+            _title("loss", "scores"), series({"loss": "loss"}),
+            empty="The contrastive loss comes with the first step.",
+            about=about + "The contrastive loss of the masks, with its regulariser.",
+        ),
+        "size": Plotted(
+            "Masks under 0.5", series({"under_half": "neurons"}),
+            empty="How many masks fall comes with the first step.",
+            about="Neurons whose mask is under one half: what would be pruned. "
+            + DEFINITIONS["neurons"],
+        ),
+    }  # fmt: skip
+
+
+def _of_curve(state: RunState) -> dict[Place, Plotted]:
+    nothing = "The sweep has none; see the rates."
+    rates = curve_series(state)
+    about = " ".join(
+        f"{name}: {DEFINITIONS[name.lower()]}" for name in rates if name.lower() in DEFINITIONS
+    )
+    return {
+        "rates": Plotted(
+            "Rates, sweep", rates, RATES, "pruned", _marks(state), nothing, about
+        ),
+        "loss": Plotted("Loss, sweep", empty=nothing),
+        "size": Plotted("Size, sweep", empty=nothing),
+    }  # fmt: skip
+
+
+def _marks(state: RunState) -> tuple[tuple[float, str], ...]:
+    marks = []
+    if state.recommended is not None and state.recommended.k:
+        marks.append((float(state.recommended.k), "recommended"))
+    chosen = state.chosen
+    if chosen is not None and chosen.by_user:
+        marks.append((float(chosen.k), "chosen"))
+    if state.model is not None:
+        one = float(round(REFERENCE * state.model.neurons))
+        if one <= max(state.curve, default=0):
+            marks.append((one, "1 % of the neurons"))
+    return tuple(marks)
+
+
+def _series(snapshot: Snapshot, stage: Stage) -> Callable[[Mapping[str, str]], dict[str, Points]]:
+    """Series of one stage: keys of the log in, with the names they are shown by."""
+    known = snapshot.history.series
+
+    def named(names: Mapping[str, str]) -> dict[str, Points]:
+        return {name: known[stage, key] for key, name in names.items() if (stage, key) in known}
+
+    return named

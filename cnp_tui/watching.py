@@ -1,0 +1,244 @@
+"""A run being watched, in plain words: what stands in the way, what came of it, what it runs on.
+
+Pure: a snapshot and a configuration in, lines out. Screens decide where they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cnp_engine import events as ev
+from cnp_engine.config import RunConfig
+from cnp_engine.events import STAGES, Stage
+from cnp_engine.export.definitions import DEFINITIONS, NAMES
+from cnp_engine.export.inputs import ReportInput
+from cnp_engine.export.verdict import verdict_text
+from cnp_engine.export.wording import ABSENT, count, mebibytes, percent, plural, rate, seconds
+from cnp_engine.state import RunState, StageState
+from cnp_tui.history import Points
+from cnp_tui.link import Snapshot
+
+Tone = Literal["error", "warning", "note"]
+
+SMALL_MARGIN = 0.5
+"""Octaves over the next class under which a suspect is told to be hardly ahead."""
+
+Row = tuple[str, str]
+"""What it is about, and what is so; an empty name goes on with the row above."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something to know before the figures are believed, or before anything goes on."""
+
+    tone: Tone
+    text: str
+
+
+def notices(snapshot: Snapshot, live: bool = True) -> tuple[Notice, ...]:
+    """The gravest first."""
+    found = [*_standing(snapshot, live), *_doubts(snapshot.state)]
+    return tuple(sorted(found, key=lambda notice: ("error", "warning", "note").index(notice.tone)))
+
+
+def _standing(snapshot: Snapshot, live: bool) -> Iterator[Notice]:
+    state = snapshot.state
+    again = " s goes on where it stopped." if live else ""
+    if snapshot.trouble is not None:
+        yield Notice("error", f"{snapshot.trouble.what} {snapshot.trouble.todo}".strip())
+    elif snapshot.status == "failed" and state.failure is not None:
+        failed = state.failure
+        yield Notice("error", f"{failed.what} {failed.todo}{again}".strip())
+    elif snapshot.status == "died":
+        yield Notice(
+            "error",
+            "The worker is gone without a last word (often for want of memory); "
+            f"what it did is kept.{again}",
+        )
+    elif snapshot.status == "cancelled" and state.cancelled is not None:
+        yield Notice("warning", f"Stopped: {state.cancelled.reason}; what is done is kept.{again}")
+    elif snapshot.status == "created" and live:
+        yield Notice("note", "Nobody has worked on this run yet. s begins.")
+    elif snapshot.status == "running" and state.paused:
+        yield Notice("note", "Paused: the worker waits." + (" space goes on." if live else ""))
+
+
+def _doubts(state: RunState) -> Iterator[Notice]:
+    """What the method says against itself."""
+    for warned in state.warnings:
+        yield Notice("warning", warned.text)
+    ranked = state.target
+    if ranked is not None and ranked.suspicious and ranked.margin < SMALL_MARGIN:
+        yield Notice(
+            "warning",
+            f"The first class is hardly ahead of the next ({ranked.margin:.2f} octaves): "
+            "both may be targets, or neither.",
+        )
+    if state.data is not None:
+        yield from (Notice("note", text) for text in state.data.notices)
+
+
+# Stages
+
+
+def followed(state: RunState) -> Stage:
+    """The stage at work, else the last that was."""
+    if state.stage is not None:
+        return state.stage
+    begun = [stage for stage in STAGES if state.stages[stage].status != "waiting"]
+    return begun[-1] if begun else "load"
+
+
+def eta_s(stage: StageState, at: float | None) -> float | None:
+    """Seconds still to go at the pace so far; None where nothing tells."""
+    if stage.status != "running" or None in (stage.started_at, at, stage.total) or not stage.done:
+        return None
+    assert stage.started_at is not None
+    assert stage.total is not None
+    assert at is not None
+    return (at - stage.started_at) / stage.done * max(0, stage.total - stage.done)
+
+
+def roughly(value: float) -> str:
+    """Seconds as one tells them when they are a guess."""
+    if value < 90:
+        return f"{max(1, round(value))} s"
+    return f"{round(value / 60)} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
+# What came of it
+
+
+def outcome(config: RunConfig, snapshot: Snapshot, arrow: str) -> tuple[Row, ...]:
+    """Verdict, what was pruned, figures before and after, files, and what it ran on."""
+    state = snapshot.state
+    rows = [*_verdict(config, state), *_figures(state, arrow), *_files(state), *facts(state)]
+    return tuple(rows) or (("", "Nothing is known yet: the checkpoint is being read."),)
+
+
+def _verdict(config: RunConfig, state: RunState) -> Iterator[Row]:
+    found = state.verdict
+    if found is None:
+        return
+    yield "verdict", verdict_sentence(config, state)
+    yield from (("", f"- {reason}") for reason in found.reasons)
+    if state.chosen is not None and state.chosen.k:
+        yield "chosen", f"{state.chosen.rule}"
+
+
+def verdict_sentence(config: RunConfig, state: RunState) -> str:
+    """One paragraph; nothing in it is called removed."""
+    found = state.verdict
+    assert found is not None
+    if found.verdict == "no_evidence":
+        return (
+            f"No evidence of a backdoor (confidence {percent(found.confidence)}): nothing was "
+            "pruned. That is no proof that there is none; attacks without a static trigger are "
+            "the hardest to see."
+        )
+    run = ReportInput(
+        config,
+        model=state.model,
+        data=state.data,
+        triggers=tuple(state.triggers.values()),
+        curve=tuple(state.curve.values()),
+        before=None if state.before is None else ev.MeasuredBefore(state.before),
+        chosen=state.chosen,
+        verdict=found,
+        after=state.remeasured,
+    )
+    if state.chosen is None:  # still at work: what will be pruned is not known yet
+        run = ReportInput(config, data=run.data, triggers=run.triggers, verdict=found)
+        return verdict_text(run).removesuffix(" Nothing was pruned in this run.")
+    return verdict_text(run)
+
+
+def _figures(state: RunState, arrow: str) -> Iterator[Row]:
+    """Each rate with its interval and n, before and, once re-measured, after."""
+    before, origin = state.before or ev.Measured(), state.curve.get(0)
+    after = state.remeasured
+    for key in ("ba", "asr", "ra"):
+        old = getattr(before, key)
+        new = getattr(after.measured, key) if after else None
+        if old is not None or new is not None:
+            yield NAMES[key], _moved(old, new, after is not None, arrow)
+    for key in ("retention", "residual"):
+        old = getattr(origin.label_free, key) if origin else None
+        new = getattr(after.label_free, key) if after else None
+        if new is not None or (old is not None and after is None):
+            yield NAMES[key].lower(), _moved(old, new, after is not None, arrow)
+    if state.data is not None and not state.data.labelled_test:
+        yield "BA, ASR", f"{ABSENT}: the data has no labelled test images"
+    elif state.before is not None and before.asr is None:
+        yield "ASR", f"{ABSENT}: no --attack was given"
+
+
+def _moved(old: ev.Rate | None, new: ev.Rate | None, measured: bool, arrow: str) -> str:
+    return f"{rate(old)} {arrow} {rate(new)}" if measured else rate(old)
+
+
+def _files(state: RunState) -> Iterator[Row]:
+    paths = tuple(state.summary.get("exports", ())) if state.summary else ()
+    if not paths and state.exported is not None:
+        paths = state.exported.paths
+    yield from zip(("exports", *[""] * len(paths)), paths, strict=False)
+
+
+def facts(state: RunState) -> Iterator[Row]:
+    """What is examined, with which data, on what."""
+    model, data, pixels = state.model, state.data, state.normalize
+    if model is not None:
+        size = f"{count(model.neurons)} neurons in {plural(len(model.layers), 'layer')}"
+        yield "model", f"{Path(model.path).name}: {model.architecture}, {size}"
+    if data is not None:
+        used = f"{count(data.optimise)} images optimise, {count(data.select)} choose"
+        yield "data", f"{data.source}: {used}, {count(data.test)} test"
+    if pixels is not None:
+        bgr = ", BGR" if pixels.bgr else ""
+        yield "pixels", f"normalised as {pixels.name}{bgr}"
+    if state.started is not None:
+        yield "device", "  ".join([state.started.device, *memory(state)])
+    if state.worker_at is not None and state.at is not None:
+        yield "time", f"{seconds(state.at - state.worker_at)} since the worker began"
+
+
+def memory(state: RunState) -> tuple[str, ...]:
+    used = state.resources
+    if used is None:
+        return ()
+    rows = [f"memory {mebibytes(used.resident_bytes)}"]
+    if used.device_bytes is not None:
+        total = used.device_total_bytes
+        of = f" of {mebibytes(total)}" if total is not None else ""
+        rows.append(f"device memory {mebibytes(used.device_bytes)}{of}")
+    return tuple(rows)
+
+
+def definitions(state: RunState) -> tuple[str, ...]:
+    """Of the figures that ``outcome`` shows."""
+    shown = [name for name, _ in _figures(state, "")]
+    keys = [key for key, name in NAMES.items() if name in shown or name.lower() in shown]
+    return tuple(f"{NAMES[key]}: {DEFINITIONS[key]}" for key in keys)
+
+
+# The curve as series
+
+
+def curve_series(state: RunState) -> Mapping[str, Points]:
+    """Label-free rates, and those against ground truth where they were measured, by k."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    for k in sorted(state.curve):
+        point = state.curve[k]
+        named = {
+            "retention": point.label_free.retention,
+            "residual": point.label_free.residual,
+            "BA": point.measured.ba,
+            "ASR": point.measured.asr,
+        }
+        for name, share in named.items():
+            if share is not None:
+                series.setdefault(name, []).append((float(k), share.value))
+    return {name: tuple(points) for name, points in series.items()}

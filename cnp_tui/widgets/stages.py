@@ -1,0 +1,156 @@
+"""The stages of a run: how far each is, how long it took or may still take; one can be chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.cells import cell_len, set_cell_size
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.widget import Widget
+
+from cnp_engine.events import STAGES, Stage
+from cnp_engine.export.wording import seconds
+from cnp_engine.state import RunState, StageState
+from cnp_tui.glyphs import Glyphs
+from cnp_tui.watching import eta_s, followed, roughly
+
+if TYPE_CHECKING:
+    from cnp_tui.app import CnpApp
+
+BAR = 24
+"""Cells of the longest bar."""
+
+HEAD = 12
+"""Cells of the mark and the name."""
+
+
+class Stages(Widget, can_focus=True):
+    """The stage at work is followed until another is chosen; choosing it again follows."""
+
+    DEFAULT_CSS = """
+    Stages { height: auto; padding: 0 1; }
+    Stages:focus { background: $boost; }
+    """
+
+    ALLOW_SELECT = False
+    ALLOW_MAXIMIZE = False
+
+    TOPIC: ClassVar[str] = "the stages"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "choose(-1)", "Stage above", show=False, id="stages.up",
+                tooltip="Plot the stage above; also by a click"),
+        Binding("down", "choose(1)", "Stage below", show=False, id="stages.down",
+                tooltip="Plot the stage below"),
+    ]  # fmt: skip
+
+    class Chosen(Message):
+        """Another stage is to be plotted."""
+
+        def __init__(self, stage: Stage) -> None:
+            super().__init__()
+            self.stage = stage
+
+    def __init__(self, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._state = RunState()
+        self._chosen: Stage | None = None
+        self._lines: tuple[str, ...] = ()
+
+    @property
+    def stage(self) -> Stage:
+        """The one to plot."""
+        return self._chosen or followed(self._state)
+
+    def update(self, state: RunState) -> None:
+        self._state = state
+        self._paint()
+
+    def choose(self, stage: Stage | None) -> None:
+        """None follows the stage at work."""
+        self._chosen = None if stage == followed(self._state) else stage
+        self._paint()
+
+    def _paint(self) -> None:
+        lines = self._said()
+        if lines != self._lines:
+            self._lines = lines
+            self.refresh()
+
+    def _said(self) -> tuple[str, ...]:
+        glyphs = cast("CnpApp", self.app).glyphs
+        width = max(1, self.content_size.width)
+        return tuple(
+            line(name, self._state.stages[name], self._state.at, glyphs, width, name == self.stage)
+            for name in STAGES
+        )
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(STAGES)
+
+    def render(self) -> Content:
+        self._lines = self._said()
+        rows = [self._styled(*pair) for pair in zip(STAGES, self._lines, strict=True)]
+        return Content("\n").join(rows)
+
+    def _styled(self, name: Stage, text: str) -> Content:
+        """The name of the one that is plotted is reversed while the list has the focus."""
+        waiting = self._state.stages[name].status == "waiting"
+        if name != self.stage:
+            return Content.styled(text, "$text-muted" if waiting else "")
+        head = "bold reverse" if self.has_focus else "bold"
+        return Content.assemble((text[:HEAD], head), (text[HEAD:], "bold"))
+
+    def action_choose(self, way: int) -> None:
+        at = STAGES.index(self.stage) + way
+        if 0 <= at < len(STAGES):
+            self._pick(STAGES[at])
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is not None and offset.y < len(STAGES):
+            self._pick(STAGES[offset.y])
+
+    def _pick(self, stage: Stage) -> None:
+        self.choose(stage)
+        self.post_message(self.Chosen(stage))
+
+
+def line(
+    name: Stage, stage: StageState, at: float | None, glyphs: Glyphs, width: int, shown: bool
+) -> str:
+    """One stage on ``width`` cells."""
+    mark = {"done": glyphs.tick, "running": ">", "waiting": ""}[stage.status]
+    head = f"{set_cell_size(mark, 2)} {name:<8}{'*' if shown else ' '}"
+    if stage.status == "running":
+        return _running(head, stage, at, glyphs, width)
+    tail = ""
+    if stage.status == "done":
+        tail = "taken over" if stage.restored else seconds(stage.seconds)
+    return set_cell_size(f"{head} {tail}".rstrip(), width)
+
+
+def _running(head: str, stage: StageState, at: float | None, glyphs: Glyphs, width: int) -> str:
+    """A bar, then how far, how long still, and what: as much as fits."""
+    left = eta_s(stage, at)
+    parts = [
+        f"{stage.done}/{stage.total}" if stage.total else "at work",
+        "" if left is None else f"{roughly(left)} left",
+        stage.label,
+    ]
+    tail = ""
+    for part in filter(None, parts):
+        longer = f"{tail}  {part}" if tail else part
+        if cell_len(head) + 1 + cell_len(longer) <= width:
+            tail = longer
+    bar = min(BAR, width - cell_len(head) - cell_len(tail) - 3)
+    if stage.total and bar >= 4:
+        tail = f"{glyphs.bar(stage.done / stage.total, bar)}  {tail}"
+    return set_cell_size(f"{head} {tail}", width)
