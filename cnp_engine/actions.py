@@ -24,15 +24,13 @@ from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import CURVE, RunDirectory
 from cnp_engine.stages import closing, finding, loading
-from cnp_engine.stages.delivery import MODEL, WRITERS, deliver
+from cnp_engine.stages.delivery import MODEL, SIDE_FILES, WRITERS, deliver, wanted_formats
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
 from cnp_engine.stages.material import Material, has
+from cnp_engine.state import RunState
 
 T = TypeVar("T")
-
-SIDE_FILES = {"masks": "mask_values.txt", "curve": "curve.csv", "trigger": "trigger.png"}
-FORMATS = (*WRITERS, *SIDE_FILES, "report")
 
 
 def evaluate_model(
@@ -105,12 +103,7 @@ def prune_run(
 
 def export_run(run: str, formats: Sequence[str] = (), to: str | None = None) -> dict[str, Any]:
     """Write the files of a finished run again, to ``to`` or its own exports folder."""
-    wanted = tuple(formats) or FORMATS
-    for name in wanted:
-        if name not in FORMATS:
-            raise SettingInvalid(
-                f"{name!r} is no export format.", f"Give one of {', '.join(FORMATS)}."
-            )
+    wanted = wanted_formats(formats)
     job = _Job(run)
     folder = Path(to) if to else job.store.exports
     paths = [str(path) for path in job.write(folder, wanted)]
@@ -123,10 +116,13 @@ def report_run(run: str) -> dict[str, Any]:
     material, _ = _drain(loading.load_stage(store.config, store))
     triggers = finding.load_triggers(material).strong if _found(store) else ()
     scores = finding.load_scores(material)[0] if has(store, finding.SCORES) else None
-    curve = load_curve(material) if (store.path / CURVE).is_file() else None
-    return {
-        "exports": list(closing.write_reports(material, triggers, scores, curve, store.exports))
-    }
+    paths = closing.write_reports(material, triggers, scores, standing(store), store.exports)
+    return {"exports": list(paths)}
+
+
+def standing(store: RunDirectory) -> Chosen | None:
+    """What a run's exports hold: its own choice, or what the user exported in its place."""
+    return RunState.from_records(store.events().read()).chosen
 
 
 class _Job:
@@ -145,6 +141,7 @@ class _Job:
         self.evidence: Evidence
         self.material, self.evidence = _drain(loading.load_stage(self.store.config, self.store))
         self.curve: Curve = load_curve(self.material)
+        self.chosen: Chosen = standing(self.store) or self.curve.chosen
         self.scores: NeuronScores = finding.load_scores(self.material)[0]
         self.triggers: Sequence[Strong] = finding.load_triggers(self.material).strong
 
@@ -164,19 +161,17 @@ class _Job:
 
     def write(self, folder: Path, formats: Sequence[str]) -> list[Path]:
         models = [folder / f"{MODEL}.{name}" for name in formats if name in WRITERS]
-        chosen: Chosen = self.curve.chosen
         paths: list[str] = []
         if models:
-            done = deliver(
-                self.material, self.evidence, self.triggers, self.scores.order_N, chosen.k, models
-            )
+            order_N, k = self.scores.order_N, self.chosen.k
+            done = deliver(self.material, self.evidence, self.triggers, order_N, k, models)
             paths += done.paths
         sides = closing.side_files(self.material, self.triggers, self.scores, self.curve)
         wanted = [SIDE_FILES[name] for name in formats if name in SIDE_FILES]
         paths += closing.write_all(folder, {name: sides[name] for name in wanted})
         if "report" in formats:
             paths += closing.write_reports(
-                self.material, self.triggers, self.scores, self.curve, folder
+                self.material, self.triggers, self.scores, self.chosen, folder
             )
         return [Path(path) for path in paths]
 

@@ -16,7 +16,9 @@ from cnp_engine.events import (
     Failed,
     Finished,
     Progress,
+    Resources,
     RunStarted,
+    TargetSizes,
     TriggerPreview,
 )
 from cnp_engine.jsonl import JsonLines, Record, Tail, Vocabulary
@@ -27,6 +29,10 @@ CommandTail: TypeAlias = Tail[Command]
 
 ENDS = (Finished, Failed, Cancelled)
 """An event of one of these classes is the last a worker writes."""
+
+
+FREQUENT = (Progress, TargetSizes, TriggerPreview, Resources)
+"""What a power cut may take: the next of its kind says it again."""
 
 
 class _Events(Vocabulary[Event]):
@@ -53,7 +59,7 @@ class EventLog(JsonLines[Event]):
     def append(self, value: Event, *, durable: bool | None = None) -> EventRecord:
         """Add an event; all but the frequent kinds are on disk when this returns."""
         if durable is None:
-            durable = not isinstance(value, (Progress, TriggerPreview))
+            durable = not isinstance(value, FREQUENT)
         return super().append(value, durable=durable)
 
 

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sys
 import threading
 from types import TracebackType
+from typing import Protocol
 
 from cnp_engine.commands import Cancel, Command, Continue, Pause
 from cnp_engine.errors import CnpError, Interrupted, Terminated
 from cnp_engine.eventlog import CommandTail
 from cnp_engine.stopping import Stop
 
-POLL_S = 0.1
+POLL_S = 0.02
+"""How often the log's size is looked at: a slider's request is heard at once."""
+
+
+class Requests(Protocol):
+    """What the pipeline has of an inbox."""
+
+    def __call__(self, timeout_s: float = 0.0) -> list[Command]:
+        """The commands since the last call; waits for the first at most ``timeout_s``."""
+        ...
 
 
 class Inbox:
@@ -32,11 +43,14 @@ class Inbox:
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="inbox", daemon=True)
 
-    def __call__(self) -> list[Command]:
-        """The commands for the pipeline since the last call."""
+    def __call__(self, timeout_s: float = 0.0) -> list[Command]:
+        """The commands for the pipeline since the last call; waits for one at most so long."""
         commands: list[Command] = []
-        while not self._waiting.empty():
-            commands.append(self._waiting.get())
+        with contextlib.suppress(queue.Empty):
+            if timeout_s > 0:
+                commands.append(self._waiting.get(timeout=timeout_s))
+            while True:
+                commands.append(self._waiting.get_nowait())
         return commands
 
     def __enter__(self) -> Inbox:

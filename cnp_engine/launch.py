@@ -6,6 +6,7 @@ that hangs up reaches the front end only.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from cnp_engine import lock, process
 from cnp_engine.commands import Cancel
 from cnp_engine.errors import CnpError, RunUnwritable, WorkerDied
 from cnp_engine.eventlog import ENDS, EventRecord
+from cnp_engine.events import Finished, RunStarted
 from cnp_engine.files import writing
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState
@@ -44,6 +46,8 @@ _started: list[Worker] = []
 
 def start(run: RunDirectory, module: str = WORKER) -> Worker:
     """Start a worker on ``run``, which goes on where an earlier one stopped.
+
+    On a finished run it says the last word again and answers whoever looks at it.
 
     ``module`` is what the new process runs: it takes the arguments of ``cnp_engine.worker``. The
     lock is taken here and handed over. Raises RunLocked, RunUnwritable, RunDamaged.
@@ -74,39 +78,64 @@ def start(run: RunDirectory, module: str = WORKER) -> Worker:
     return worker
 
 
+@contextlib.contextmanager
+def viewing(run: RunDirectory) -> Iterator[None]:
+    """Look at a run for a block: its worker stays after its last word, to answer commands.
+
+    Any death ends it. In a folder that cannot be written nobody is told, and nothing fails.
+    """
+    with lock.share(run.viewers_path):
+        yield
+
+
+def viewed(run: RunDirectory) -> bool:
+    """Whether anybody looks at the run."""
+    return run.viewed()
+
+
 def attach(
     run: RunDirectory, worker: Worker | None = None, poll_s: float = POLL_S
 ) -> Iterator[EventRecord]:
-    """Every event from the first, then each as it comes, to the end of the worker.
+    """Every event from the first, then each as it comes, to the worker's last word.
 
+    A worker that stays to answer viewers has said it; what it answers is not waited for.
     Raises WorkerDied where the worker is gone and said no last word, RunUnwritable where it could
     not write one, RunDamaged.
     """
     tail = run.events().tail()
     since = worker.since if worker else 0
-    last: EventRecord | None = None
+    end: EventRecord | None = None
     heard_at = time.monotonic()
     while True:
         alive = run.locked()  # asked first, so that what a dead one wrote last is still read
         records = tail.poll()
-        for last in records:
+        for record in records:
             heard_at = time.monotonic()
-            yield last
-        ended = last is not None and isinstance(last.value, ENDS) and last.seq >= since
+            end = _last_word(end, record, since)
+            yield record
         if not alive:
-            if ended:
+            if end is not None:
                 return
             raise _death(run, worker)
-        if ended and time.monotonic() - heard_at > LINGER_S and not _begun_after(run, last):
-            return
+        if end is not None and not _begun_after(run, end.at):
+            stays = isinstance(end.value, Finished) and run.viewed()
+            if stays or time.monotonic() - heard_at > LINGER_S:
+                return
         if not records:
             time.sleep(poll_s)
 
 
-def _begun_after(run: RunDirectory, last: EventRecord | None) -> bool:
-    """Whether the worker that holds the lock is a later one than said ``last``."""
+def _last_word(end: EventRecord | None, record: EventRecord, since: int) -> EventRecord | None:
+    """The last word that holds after ``record``; answers to viewers take nothing back."""
+    if isinstance(record.value, ENDS):
+        return record if record.seq >= since else None
+    return None if isinstance(record.value, RunStarted) else end
+
+
+def _begun_after(run: RunDirectory, at: float) -> bool:
+    """Whether the worker that holds the lock is a later one than wrote at ``at``."""
     by = lock.holder(run.lock_path)
-    return by is not None and last is not None and by.since > last.at
+    return by is not None and by.since > at
 
 
 def cancel(
@@ -141,12 +170,19 @@ def wait(run: RunDirectory, timeout_s: float, poll_s: float = POLL_S) -> bool:
 
 
 def status(run: RunDirectory) -> tuple[Status, RunState]:
-    """How a run stands, and all that its log says. Raises RunDamaged."""
+    """How a run stands, and all that its log says. Raises RunDamaged.
+
+    A finished run stays finished while a worker answers its viewers.
+    """
     alive = run.locked()
     state = RunState.from_records(run.events().read())
-    if alive:
-        return "running", state
-    return ("died" if state.outcome == "running" else state.outcome), state
+    if not alive:
+        return ("died" if state.outcome == "running" else state.outcome), state
+    if state.outcome == "finished":
+        return "finished", state
+    if state.ended and state.at is not None and not _begun_after(run, state.at):
+        return state.outcome, state
+    return "running", state
 
 
 def _death(run: RunDirectory, worker: Worker | None) -> CnpError:

@@ -93,6 +93,38 @@ def held(path: Path) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def share(path: Path, patience_s: float = PATIENCE_S) -> Iterator[bool]:
+    """Be one of any number that look at ``path``, for a block; released by any death.
+
+    False, and no lock, where the folder cannot be written or the file system has no locks:
+    looking never fails.
+    """
+    handle = _open_to_share(path)
+    try:
+        yield handle is not None and _take_share(handle, patience_s)
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def shared(path: Path) -> bool:
+    """Whether anybody shares ``path``."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return False
+
+
 def holder(path: Path) -> Holder | None:
     """Who signed last; None where nobody did."""
     try:
@@ -100,6 +132,29 @@ def holder(path: Path) -> Holder | None:
         return Holder(int(pid), host, float(since))
     except (OSError, ValueError):
         return None
+
+
+def _open_to_share(path: Path) -> int | None:
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        with contextlib.suppress(OSError):
+            return os.open(path, flags | os.O_CLOEXEC, 0o666)
+    return None
+
+
+def _take_share(handle: int, patience_s: float) -> bool:
+    """``shared`` holds the lock alone for microseconds, so a refusal is tried again."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        except OSError:
+            return False
+        else:
+            return True
 
 
 def _locked(path: Path) -> RunLocked:

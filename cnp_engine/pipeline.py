@@ -1,13 +1,15 @@
 """The whole job as one generator of events; a worker drains it into the run's log.
 
-Knows the order of the stages. A stage that an earlier worker finished is restored from its
-artifact; mask optimisation goes on from its last saved round.
+Knows the order of the stages, and that answers may follow them. A stage that an earlier worker
+finished is restored from its artifact; mask optimisation goes on from its last saved round.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,63 +18,119 @@ import torch
 from cnp_engine import runtime
 from cnp_engine.algorithms.pruning import Strong
 from cnp_engine.algorithms.scores import NeuronScores
-from cnp_engine.commands import Command
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import OutOfMemory
 from cnp_engine.events import (
     SCHEMA,
     Chosen,
     Event,
+    Finished,
     RunStarted,
     StageFinished,
     Warned,
 )
+from cnp_engine.inbox import Requests
 from cnp_engine.rundir import RunDirectory
-from cnp_engine.stages import closing, finding, judging, loading
+from cnp_engine.serving import Desk, serve
+from cnp_engine.stages import closing, committing, finding, judging, loading
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Material
+from cnp_engine.stages.session import Session, load_summary, reopen, whole
+from cnp_engine.state import RunState
 
 T = TypeVar("T")
+
+PULSE_S = 5.0
+"""How often the memory in use is told."""
 
 SMALLEST_BATCH = 8
 """Below this a batch is not halved any more when memory runs out."""
 
 
-def run(
-    config: RunConfig, store: RunDirectory, inbox: Callable[[], list[Command]]
-) -> Iterator[Event]:
-    """Load, rank, reverse, score, sweep, decide, export. Raises CnpError.
+def run(config: RunConfig, store: RunDirectory, inbox: Requests) -> Iterator[Event]:
+    """Load, rank, reverse, score, sweep, decide, export; then answer whoever looks on.
 
-    ``inbox`` is for requests that the worker does not see to itself; none are known yet.
+    Events up to ``Finished``, and after it what ``inbox`` asks for; a run that is finished already
+    begins there. Raises CnpError before, nothing after.
     """
     earlier = [record.value for record in store.events().read()]
-    resumed = any(isinstance(event, RunStarted) for event in earlier)
-    seconds: dict[str, float] = {
-        event.stage: event.seconds
-        for event in earlier
-        if isinstance(event, StageFinished) and not event.restored
-    }
+    state = RunState.from_events(earlier)
+    if whole(store, state):
+        yield from _again(config, store, state, inbox)
+        return
+    committing.forget(store)
     device = runtime.pick_device(config.device)
     yield RunStarted(
-        SCHEMA, config.digest(), resumed, runtime.versions(), runtime.describe(device),
-        torch.get_num_threads(), os.getpid(),
+        SCHEMA, config.digest(), state.started is not None, runtime.versions(),
+        runtime.describe(device), torch.get_num_threads(), os.getpid(),
     )  # fmt: skip
+    seconds = _seconds(earlier)
     try:
-        for event in _stages(config, store, seconds):
-            if isinstance(event, StageFinished) and not event.restored:
-                seconds[event.stage] = event.seconds
-            yield event
+        session = yield from _accompanied(_stages(config, store, seconds), device, seconds)
     except torch.OutOfMemoryError as error:
         raise OutOfMemory(
             "Not even the smallest batch fits into the memory of the device.",
             "Free the device, or run with --device cpu.",
         ) from error
+    if session is not None:
+        answers = serve(store, Desk(lambda: session), inbox)
+        yield from _accompanied(answers, device, {})
+
+
+def _again(
+    config: RunConfig, store: RunDirectory, state: RunState, inbox: Requests
+) -> Iterator[Event]:
+    """The last word of a finished run once more, at once; what answers take is loaded after it.
+
+    No RunStarted and no stage: whatever stands in the way, the log goes on saying how it ended.
+    """
+    for event in committing.settle(store):
+        if not isinstance(event, Finished):
+            yield event
+    summary = load_summary(store)
+    assert summary is not None, "it is part of a whole run"
+    yield Finished(summary)
+    if state.curve:
+        yield from serve(store, Desk(lambda: reopen(config, store, state)), inbox)
+
+
+def _accompanied(
+    events: Generator[Event, None, T], device: torch.device, seconds: dict[str, float]
+) -> Generator[Event, None, T]:
+    """``events``, times of stages noted in ``seconds``, and every few seconds the memory in use."""
+    beat = time.monotonic()
+    with contextlib.closing(events):
+        while True:
+            try:
+                event = next(events)
+            except StopIteration as stop:
+                result: T = stop.value
+                return result
+            if isinstance(event, StageFinished) and not event.restored:
+                seconds[event.stage] = event.seconds
+            if time.monotonic() - beat >= PULSE_S and not isinstance(event, Finished):
+                beat = time.monotonic()
+                yield runtime.resources(device)
+            yield event
+
+
+def _seconds(earlier: Sequence[Event]) -> dict[str, float]:
+    """Time of each stage that an earlier worker has finished."""
+    return {
+        event.stage: event.seconds
+        for event in earlier
+        if isinstance(event, StageFinished) and not event.restored
+    }
 
 
 def _stages(
-    config: RunConfig, store: RunDirectory, seconds: Mapping[str, float]
-) -> Generator[Event, None, None]:
+    config: RunConfig, store: RunDirectory, seconds: dict[str, float]
+) -> Generator[Event, None, Session | None]:
+    """Everything up to the last word; what can be asked about afterwards, where there is a curve.
+
+    ``seconds`` of each stage, the earlier ones and those that have passed since.
+    """
     material, evidence = yield from loading.load_stage(config, store)
     target = yield from _retried(material, finding.target_stage)
     triggers = finding.Triggers((), ())
@@ -85,26 +143,32 @@ def _stages(
             "forced",
             "There is no evidence of a backdoor; neurons are pruned only because --target asks.",
         )
-    delivered = closing.Delivery(None, ())
+    delivered, session = closing.Delivery(None, ()), None
     if config.until == "export":
         aims = found.targets or config.targets
-        delivered = yield from _repair(material, evidence, triggers.aimed_at(aims))
+        delivered, session = yield from _repair(material, evidence, triggers.aimed_at(aims))
     total = {**seconds, "total": sum(seconds.values())}
-    yield closing.finish(material, evidence, target, triggers.events, found, delivered, total)
+    yield closing.finish(
+        material, evidence, target.ranked, triggers.events, found, delivered, total
+    )
+    return session
 
 
 def _repair(
     material: Material, evidence: Evidence, strong: Sequence[Strong]
-) -> Generator[Event, None, closing.Delivery]:
+) -> Generator[Event, None, tuple[closing.Delivery, Session | None]]:
     """Scores, curve, export; a report alone where there is nothing to aim at."""
     scores: NeuronScores | None = None
     curve: Curve | None = None
+    session: Session | None = None
     if strong:
         scores = yield from _retried(material, lambda m: finding.scores_stage(m, strong))
         curve = yield from judging.sweep_stage(material, evidence, strong, scores)
+        session = Session(material, evidence, strong, scores, curve)
     else:
         yield Chosen(0, None, 0.0, "no evidence of a backdoor: nothing is pruned")
-    return (yield from closing.export_stage(material, evidence, strong, scores, curve))
+    delivered = yield from closing.export_stage(material, evidence, strong, scores, curve)
+    return delivered, session
 
 
 def _retried(

@@ -1,7 +1,7 @@
 """A run's directory: where everything one run is told, does and says is kept.
 
-    RUN/  run.toml  events.jsonl  commands.jsonl  lock  worker.log  curve.json  summary.json
-          artifacts/  exports/
+    RUN/  run.toml  events.jsonl  commands.jsonl  lock  viewers  worker.log  curve.json
+          summary.json  artifacts/  exports/
 
 Knows files; not what a stage computes. ``run.toml`` is written last when a run is created, so a
 folder that holds one is a whole run.
@@ -23,6 +23,7 @@ CONFIG = "run.toml"
 EVENTS = "events.jsonl"
 COMMANDS = "commands.jsonl"
 LOCK = "lock"
+VIEWERS = "viewers"
 WORKER_LOG = "worker.log"
 CURVE = "curve.json"
 SUMMARY = "summary.json"
@@ -104,6 +105,11 @@ class RunDirectory:
         return self.path / LOCK
 
     @property
+    def viewers_path(self) -> Path:
+        """Locked, shared, by everybody who looks at the run."""
+        return self.path / VIEWERS
+
+    @property
     def worker_log(self) -> Path:
         return self.path / WORKER_LOG
 
@@ -118,6 +124,10 @@ class RunDirectory:
     def locked(self) -> bool:
         """Whether a worker is alive on this run."""
         return locks.held(self.lock_path)
+
+    def viewed(self) -> bool:
+        """Whether somebody looks at this run: its worker then stays to answer."""
+        return locks.shared(self.viewers_path)
 
 
 def _make(folder: Path, force: bool) -> bool:
@@ -141,7 +151,10 @@ def _make(folder: Path, force: bool) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the files of a run and nothing else; the lock stays, held meanwhile."""
+    """Remove the files of a run and nothing else.
+
+    The lock stays, held meanwhile, and so does what viewers hold: they look at the place.
+    """
     if not folder.is_dir() or not ((folder / CONFIG).is_file() or _is_empty(folder)):
         raise RunExists(
             f"{folder} is not a run, so --force does not replace it.", "Choose another --out."

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import resource
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import torch
 
 from cnp_engine.errors import DeviceMissing
+from cnp_engine.events import Resources
 
 
 def pick_device(text: str) -> torch.device:
@@ -70,6 +73,26 @@ def peak_memory_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return max(host, torch.cuda.max_memory_allocated(device))
     return host
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in use now; where the system does not tell, the largest."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return peak_memory_bytes(torch.device("cpu"))
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def resources(device: torch.device) -> Resources:
+    """Memory in use by this process, on its device too where that has memory of its own."""
+    if device.type == "cuda":
+        total = torch.cuda.get_device_properties(device).total_memory
+        return Resources(resident_bytes(), torch.cuda.memory_reserved(device), total)
+    if device.type == "mps":
+        total = int(torch.mps.recommended_max_memory())
+        return Resources(resident_bytes(), int(torch.mps.driver_allocated_memory()), total)
+    return Resources(resident_bytes())
 
 
 def describe(device: torch.device) -> str:

@@ -46,7 +46,9 @@ def _waiting() -> Mapping[Stage, StageState]:
 class RunState:
     """The latest event of each kind; None or empty where there was none yet.
 
-    ``recommended`` is the automatic choice, ``chosen`` that or what the user chose later.
+    ``recommended`` is the automatic choice; ``chosen`` and ``remeasured`` tell what stands in the
+    run's own exports, the automatic choice or what the user exported in its place. ``copied`` is
+    the latest model written elsewhere, ``exported`` the latest files wherever they are.
     ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first, and
     ``worker_at`` when the latest worker began. ``failure``, ``cancelled`` and
     ``summary`` tell how the latest worker ended and are empty again when the run is resumed.
@@ -73,6 +75,7 @@ class RunState:
     verdict: ev.VerdictReached | None = None
     exported: ev.Exported | None = None
     remeasured: ev.Remeasured | None = None
+    copied: ev.Remeasured | None = None
     evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
     refused: ev.Refused | None = None
     resources: ev.Resources | None = None
@@ -166,7 +169,6 @@ _latest(ev.TargetRanked, "target")
 _latest(ev.ScoresReady, "scores")
 _latest(ev.VerdictReached, "verdict")
 _latest(ev.Exported, "exported")
-_latest(ev.Remeasured, "remeasured")
 _latest(ev.Refused, "refused")
 _latest(ev.Resources, "resources")
 _latest(ev.Failed, "failure")
@@ -186,6 +188,14 @@ def _chosen(state: RunState, event: ev.Chosen) -> RunState:
     """What the user chose later does not hide what was recommended."""
     recommended = state.recommended if event.by_user else event
     return dataclasses.replace(state, chosen=event, recommended=recommended)
+
+
+@_folds(ev.Remeasured)
+def _remeasured(state: RunState, event: ev.Remeasured) -> RunState:
+    """A copy elsewhere does not change what stands in the run's exports."""
+    if event.copy:
+        return dataclasses.replace(state, copied=event)
+    return dataclasses.replace(state, remeasured=event)
 
 
 @_folds(ev.RunStarted)

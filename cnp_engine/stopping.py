@@ -57,6 +57,11 @@ class Stop:
         """Raise nothing any more: the last word is being said."""
         self._raised = True
 
+    def listen(self) -> None:
+        """Hear again after ``deafen``; raises what came meanwhile."""
+        self._raised = False
+        self.check()
+
     def check(self) -> None:
         """Raise the request, if there is one."""
         if self.request is not None:

@@ -1,7 +1,8 @@
 """The worker process: ``python -m cnp_engine.worker RUN_DIR``.
 
-Takes the lock, drains the pipeline into the event log, says one last word and writes nothing
-more. Knows the lock, signals and the log; not what a stage computes.
+Takes the lock, drains the pipeline into the event log and says one last word. After a good end it
+stays while somebody looks at the run, and logs what the pipeline answers; nothing that happens
+then changes how the run ended. Knows the lock, signals and the log; not what a stage computes.
 """
 
 from __future__ import annotations
@@ -18,19 +19,25 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cnp_engine import lock
-from cnp_engine.commands import Command
 from cnp_engine.config import RunConfig
-from cnp_engine.errors import CheckpointUnsafe, CnpError, Interrupted, OutOfMemory, RunDamaged
+from cnp_engine.errors import (
+    CheckpointUnsafe,
+    CnpError,
+    Interrupted,
+    OutOfMemory,
+    RunDamaged,
+    RunUnwritable,
+)
 from cnp_engine.eventlog import ENDS, EventLog
-from cnp_engine.events import Cancelled, Continued, Event, Failed, Paused, RunStarted
+from cnp_engine.events import Cancelled, Continued, Event, Failed, Finished, Paused, RunStarted
 from cnp_engine.files import writing
-from cnp_engine.inbox import Inbox
+from cnp_engine.inbox import Inbox, Requests
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.state import RunState
 from cnp_engine.stopping import Stop
 
-Pipeline: TypeAlias = Callable[
-    [RunConfig, RunDirectory, Callable[[], list[Command]]], Iterator[Event]
-]
+Pipeline: TypeAlias = Callable[[RunConfig, RunDirectory, Requests], Iterator[Event]]
+"""Its events up to a last word; what it has to say after that are answers to ``Requests``."""
 
 
 def main(argv: Sequence[str] | None = None, pipeline: Pipeline | None = None) -> int:
@@ -56,34 +63,69 @@ def work(run: RunDirectory, pipeline: Pipeline | None = None, commands_from: int
 
     Raises RunUnwritable or RunDamaged where not even the last word can be written.
     """
-    log, stop = run.events(), Stop()
+    log, stop, sound = run.events(), Stop(), False
     tail = run.commands().tail(commands_from)
     with stop.installed(), Inbox(tail, stop) as inbox:
         try:
-            last = _drain(run, pipeline or _pipeline(), log, stop, inbox)
+            _check_digest(run, log)
+            sound = True
+            events = (pipeline or _pipeline())(run.config, run, inbox)
+            last = _drain(events, log, stop, inbox)
         except (Exception, SystemExit) as error:  # whatever a stage raises is its last word
             stop.deafen()
             last = last_word(error)
             if not isinstance(error, CnpError):
                 traceback.print_exception(error)
-            log.append(last)
+            if sound and RunState.from_records(log.read()).outcome == "finished":
+                sys.stderr.write(f"error: {error}\n")  # a run that ended well stays so
+            else:
+                log.append(last)
+        if isinstance(last, Finished):
+            with _closing(events):
+                _answer(run, events, log, stop)
     return last.exit_code if isinstance(last, (Failed, Cancelled)) else 0
 
 
-def _drain(run: RunDirectory, pipeline: Pipeline, log: EventLog, stop: Stop, inbox: Inbox) -> Event:
-    """Log every event; the last one is returned."""
-    _check_digest(run, log)
-    events = pipeline(run.config, run, inbox)
-    with _closing(events):
+def _drain(events: Iterator[Event], log: EventLog, stop: Stop, inbox: Inbox) -> Event:
+    """Log every event up to the last word, which is returned; a good end leaves ``events`` open."""
+    with _closing(events) as clean_up:
         for event in events:
             with stop.shielded():
                 log.append(event)
+                if isinstance(event, Finished):
+                    clean_up.pop_all()
                 if isinstance(event, ENDS):
                     stop.deafen()
                     return event
             stop.check()
             _pause(log, inbox)
     raise AssertionError("the pipeline ended without a last event")
+
+
+def _answer(run: RunDirectory, events: Iterator[Event], log: EventLog, stop: Stop) -> None:
+    """Log what is answered after the last word; being told to stop only ends it."""
+    if not run.viewed():
+        return
+    try:
+        stop.listen()
+        for event in events:
+            with stop.shielded():
+                _say(log, event)
+            stop.check()
+    except Interrupted:
+        return
+    except (Exception, SystemExit):  # an answer that failed is no reason to call the run failed
+        traceback.print_exc()
+    finally:
+        stop.deafen()
+
+
+def _say(log: EventLog, event: Event) -> None:
+    """A full disk takes an answer; whoever asks again once there is room gets one."""
+    try:
+        log.append(event)
+    except RunUnwritable as error:
+        sys.stderr.write(f"not said: {error}\n")
 
 
 def _pause(log: EventLog, inbox: Inbox) -> None:
@@ -130,15 +172,13 @@ def _check_digest(run: RunDirectory, log: EventLog) -> None:
             )
 
 
-@contextlib.contextmanager
-def _closing(events: Iterator[Event]) -> Iterator[None]:
+def _closing(events: Iterator[Event]) -> contextlib.ExitStack:
     """Let a generator run its own clean-up before the last word, not at some later collection."""
-    try:
-        yield
-    finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
+    stack = contextlib.ExitStack()
+    close = getattr(events, "close", None)
+    if close is not None:
+        stack.callback(close)
+    return stack
 
 
 def _locked(run: RunDirectory, handle: int | None) -> AbstractContextManager[object]:

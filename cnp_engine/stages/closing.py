@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from cnp_engine import runtime
 from cnp_engine.algorithms.pruning import Strong, pruned_neurons
@@ -19,16 +20,16 @@ from cnp_engine.events import (
     Measured,
     Remeasured,
     StageStarted,
+    TargetRanked,
     TriggerReversed,
     VerdictReached,
 )
 from cnp_engine.export import files
 from cnp_engine.export.inputs import PrunedNeuron
 from cnp_engine.files import write_atomic
-from cnp_engine.rundir import SUMMARY
+from cnp_engine.rundir import SUMMARY, RunDirectory
 from cnp_engine.stages.delivery import MODEL, deliver
 from cnp_engine.stages.evidence import Evidence
-from cnp_engine.stages.finding import Target
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Clock, Material
 
@@ -67,7 +68,8 @@ def export_stage(
         delivery = Delivery(remeasured, (*done.paths, *others), curve.chosen)
         yield Exported(delivery.paths, done.sha256)
     yield clock.finished("export")
-    reports = write_reports(material, triggers, scores, curve, folder)
+    chosen = None if curve is None else curve.chosen
+    reports = write_reports(material, triggers, scores, chosen, folder)
     return replace(delivery, paths=(*delivery.paths, *reports))
 
 
@@ -96,14 +98,27 @@ def write_reports(
     material: Material,
     triggers: Sequence[Strong],
     scores: NeuronScores | None,
-    curve: Curve | None,
+    chosen: Chosen | None,
     folder: Path,
 ) -> tuple[str, ...]:
     """report.html and report.md, from the run's own event log."""
     events = [record.value for record in material.store.events().read()]
+    beside = (folder / "trigger.png").is_file()
+    return write_all(folder, reports(material, triggers, scores, chosen, events, beside))
+
+
+def reports(
+    material: Material,
+    triggers: Sequence[Strong],
+    scores: NeuronScores | None,
+    chosen: Chosen | None,
+    events: Iterable[Event],
+    beside: bool,
+) -> dict[str, bytes]:
+    """What is said of ``events``, by file name; ``beside``: trigger.png will stand there too."""
     pruned: list[PrunedNeuron] = []
-    if scores is not None and curve is not None:
-        order_N, k = scores.order_N, curve.chosen.k
+    if scores is not None and chosen is not None:
+        order_N, k = scores.order_N, chosen.k
         values = scores.scores_N[order_N[:k]].tolist()
         places = pruned_neurons(material.layers, order_N, k)
         pruned = [PrunedNeuron(*place, value) for place, value in zip(places, values, strict=True)]
@@ -115,7 +130,7 @@ def write_reports(
             files.Picture(
                 trigger_png(material, triggers), "The reversed trigger",
                 f"Reversed for class {trigger.target}: pattern, mask, and stamped on an image.",
-                "trigger.png" if (folder / "trigger.png").is_file() else None,
+                "trigger.png" if beside else None,
             ),
             files.Picture(
                 files.examples_png(clean, trigger.stamp(clean, strength)),
@@ -133,19 +148,38 @@ def write_reports(
         measured_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
     texts = {"report.html": files.report_html(report), "report.md": files.report_md(report)}
-    return write_all(folder, {name: text.encode() for name, text in texts.items()})
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def finish(
     material: Material,
     evidence: Evidence,
-    target: Target,
-    reversed_: Sequence[TriggerReversed],
+    ranked: TargetRanked,
+    reversed_: Iterable[TriggerReversed],
     found: VerdictReached,
     delivery: Delivery,
     seconds: Mapping[str, float],
 ) -> Finished:
     """summary.json, then the event that carries the same object."""
+    finished = sum_up(material, evidence, ranked, reversed_, found, delivery, seconds)
+    write_summary(material.store, finished)
+    return finished
+
+
+def write_summary(store: RunDirectory, finished: Finished) -> None:
+    store.write(SUMMARY, files.summary_json(cast(files.Summary, finished.summary)).encode())
+
+
+def sum_up(
+    material: Material,
+    evidence: Evidence,
+    ranked: TargetRanked,
+    reversed_: Iterable[TriggerReversed],
+    found: VerdictReached,
+    delivery: Delivery,
+    seconds: Mapping[str, float],
+) -> Finished:
+    """What summary.json will hold."""
     first = min(
         (r for r in reversed_ if not found.targets or r.target == found.targets[0]),
         key=lambda r: r.mask_l1,
@@ -157,7 +191,7 @@ def finish(
             seed=material.config.seed,
             verdict=found.verdict,
             targets=found.targets,
-            ranking=target.ranked.ranking,
+            ranking=ranked.ranking,
             success=first.success if first else None,
             mask_l1=first.mask_l1 if first else None,
             neurons=material.network.neurons,
@@ -173,7 +207,6 @@ def finish(
             run=str(material.store.path),
         )
     )
-    material.store.write(SUMMARY, files.summary_json(value).encode())
     return Finished(dict(value))
 
 

@@ -29,6 +29,21 @@ WRITERS = {"pth": pth_bytes, "safetensors": safetensors_bytes}
 
 MODEL = "purified"
 
+SIDE_FILES = {"masks": "mask_values.txt", "curve": "curve.csv", "trigger": "trigger.png"}
+"""What stands beside the models, by format; it is the same for every number of neurons."""
+
+FORMATS = (*WRITERS, *SIDE_FILES, "report")
+
+
+def wanted_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """All of them where none is named. Raises SettingInvalid for one that does not exist."""
+    for name in formats:
+        if name not in FORMATS:
+            raise SettingInvalid(
+                f"{name!r} is no export format.", f"Give one of {', '.join(FORMATS)}."
+            )
+    return tuple(formats) or FORMATS
+
 
 @dataclass(frozen=True)
 class Delivered:

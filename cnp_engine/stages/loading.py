@@ -53,8 +53,8 @@ def load_stage(
     drawn = split(source, config.clean, config.seed, pool)
     names = class_names(source.classes, loaded.architecture.classes)
     check_targets(config.targets, names)
-    save_json(store, SPLIT, drawn.record())
     yield _data_event(source, drawn, names)
+    save_json(store, SPLIT, drawn.record())
     normalize, said = choose_normalize(config.normalize, loaded, drawn)
     yield from said
     loaded.module.to(device).to(memory_format=torch.channels_last)

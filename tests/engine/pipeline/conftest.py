@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnp_engine import pipeline
+from cnp_engine.commands import Command
 from cnp_engine.config import RunConfig
 from cnp_engine.data.sources import open_source
 from cnp_engine.events import Event, Finished
@@ -50,11 +51,15 @@ def few(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def nobody_asks(timeout_s: float = 0.0) -> list[Command]:
+    return []
+
+
 def drive(store: RunDirectory, stop_before: int | None = None) -> list[Event]:
     """What a worker does, in this process; ``stop_before`` drops the pipeline dead at an event."""
     events: list[Event] = []
     log = store.events()
-    for event in pipeline.run(store.config, store, list):
+    for event in pipeline.run(store.config, store, nobody_asks):
         if len(events) == stop_before:
             break
         log.append(event)
