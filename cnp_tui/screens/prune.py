@@ -1,16 +1,373 @@
+"""Prune: drag the number of neurons that are suppressed, and watch what it does.
+
+Figures are interpolated while the slider moves; where it rests, the worker of the finished run is
+asked for exact ones. What is set here is what Export writes.
+"""
+
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Footer, Static
+import shlex
+from typing import ClassVar
 
-from cnp_tui.link import Snapshot
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Footer, Input, Label, Static
+
+from cnp_engine.commands import Evaluate
+from cnp_engine.errors import CnpError, SettingInvalid
+from cnp_engine.export.wording import percent, plural
+from cnp_tui import clipboard, layers
+from cnp_tui.curves import TRUTH, WORDS, Curves
+from cnp_tui.link import Link, Snapshot
+from cnp_tui.messages import Moved, Rested
+from cnp_tui.position import Position
+from cnp_tui.requests import Desk
+from cnp_tui.scale import parse
 from cnp_tui.screens.base import RunScreen
+from cnp_tui.widgets.chart import Chart, Mark
+from cnp_tui.widgets.figures import Figures, rows
+from cnp_tui.widgets.layer_map import Layers
+from cnp_tui.widgets.slider import Marks, Slider, Typed
+
+ALONE_S = 3.0
+"""An engine that is not there so long after it was started does not come."""
 
 
 class PruneScreen(RunScreen):
+    TOPIC = "Prune"
+    ABOUT = (
+        "The slider sets how many neurons are suppressed, in the order of their scores: drag it, "
+        "turn the wheel over it, press the arrow keys, or type a value. Figures marked with ~ are "
+        "interpolated between measured points; where the slider rests the engine measures "
+        "exactly. Export writes what is set here."
+    )
+    AUTO_FOCUS = "#slider"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "export", "Export", id="prune.export",
+                tooltip="Write the model as it is set here"),
+        Binding("r", "recommended", "Recommended", id="prune.recommended",
+                tooltip="To the point that was chosen without the attack"),
+        Binding("u", "undo", "Undo", id="prune.undo", tooltip="Back to where the slider was"),
+        Binding("U", "redo", "Redo", show=False, id="prune.redo", tooltip="Undo the undoing"),
+        Binding("g", "type", "Go to", show=False, id="prune.type",
+                tooltip="Type a value: 24, 1.0%, or a threshold after m; digits begin one too"),
+        Binding("m", "mode", "Sets", show=False, id="prune.mode",
+                tooltip="What a typed value sets: count, fraction or threshold"),
+        Binding("v", "layers", "Layers", id="prune.layers",
+                tooltip="The curve, or the layers: which neurons go where; figures on a low screen"),
+        Binding("z", "zoom", "Zoom", show=False, id="prune.zoom",
+                tooltip="All room for the curve, and back"),
+        Binding("plus,equals_sign", "scale(1)", "Zoom in", show=False, key_display="+",
+                id="prune.in", tooltip="See less of the curve, larger; also the wheel over it"),
+        Binding("minus", "scale(-1)", "Zoom out", show=False, id="prune.out",
+                tooltip="See more of the curve"),
+        Binding("up", "scroll(-1)", "Up", show=False, id="prune.up",
+                tooltip="Layers further to the input"),
+        Binding("down", "scroll(1)", "Down", show=False, id="prune.down",
+                tooltip="Layers further to the output"),
+        Binding("y", "copy", "Copy", show=False, id="prune.copy",
+                tooltip="Copy the command that writes this model"),
+    ]  # fmt: skip
+
+    def __init__(self, link: Link) -> None:
+        super().__init__(link)
+        self.desk = Desk(link)
+        self.curves = Curves.of(link.snapshot.state, link.run.config.sweep)
+        self._trouble = ""
+
     def compose(self) -> ComposeResult:
-        yield Static("prune", id="what")
+        yield Static(id="why", markup=False)
+        with Vertical(id="body"):
+            yield Static(id="words", markup=False)
+            yield Slider(id="slider")
+            yield Static(id="said", markup=False)
+            with Horizontal(id="typing"):
+                yield Label(id="kind")
+                yield Input(compact=True, restrict=r"[0-9.]*%?", id="typed")
+                yield Label(id="meant", markup=False)
+            yield Figures(id="figures")
+            with Horizontal(id="lower"):
+                yield Chart("curve", unit="neurons", form=percent, id="curve")
+                yield Layers(self.cnp.glyphs, id="layers")
         yield Footer()
 
+    def on_mount(self) -> None:
+        self.query_one("#curve").can_focus = False
+        super().on_mount()
+
+    # Where the slider stands
+
+    @property
+    def position(self) -> Position:
+        return self.cnp.positions.get(self.link.run.path, Position())
+
+    @position.setter
+    def position(self, position: Position) -> None:
+        self.cnp.positions[self.link.run.path] = position
+
+    @property
+    def slider(self) -> Slider:
+        return self.query_one(Slider)
+
+    # What is shown
+
     def show(self, snapshot: Snapshot) -> None:
-        self.query_one("#what", Static).update(f"prune {snapshot.status}")
+        state = snapshot.state
+        self.set_class(not state.curve, "-empty")
+        if not state.curve:
+            self.query_one("#why", Static).update(why_empty(snapshot, self.link))
+            return
+        self.curves = Curves.of(state, self.link.run.config.sweep)
+        self.position = self.position.following(state)
+        moving = self.slider.dragging or self.slider.waiting
+        marks = Marks(
+            state.recommended.k if state.recommended else None,
+            self.curves.reference,
+            self.curves.measured_at,
+        )
+        k = self.slider.k if moving else self.position.k
+        self.slider.show(self.curves.end, marks, k)
+        self._hear(snapshot)
+        self._paint()
+
+    def _hear(self, snapshot: Snapshot) -> None:
+        """What the worker says to the latest request."""
+        asked = self.desk.asked
+        if not isinstance(asked, Evaluate):
+            return
+        refused = self.desk.refused("evaluate")
+        if asked.k in snapshot.state.evaluated:
+            self.desk.answered()
+        elif refused is not None and refused.k == asked.k:
+            self._trouble = f"{refused.what} {refused.todo}"
+            self.desk.answered()
+        elif self.desk.left():
+            self._gone()
+
+    def _gone(self) -> None:
+        self._trouble = "The engine ended before it answered; enter asks once more."
+        self.desk.answered()
+
+    def _paint(self) -> None:
+        """Everything that depends on where the slider is; cheap, so that a drag is smooth."""
+        k, state = self.slider.k, self.link.snapshot.state
+        self.query_one("#words", Static).update(self._words(k))
+        self.query_one("#said", Static).update(self._said(k))
+        self.query_one(Figures).show(rows(self.curves, k))
+        self.query_one(Layers).show(layers.at(state, k))
+        self._plot(k)
+
+    def _words(self, k: int) -> Content:
+        neurons, threshold = self.curves.neurons, self.curves.threshold(k)
+        share = percent(k / neurons, 2) if k else "0 %"
+        value = "none" if threshold.value is None else f"{threshold.value:.4g}"
+        if not threshold.exact:
+            value = "unknown" if threshold.value is None else f"~{value}"
+        told = {"fraction": share, "threshold": f"threshold {value}"}
+        mode = self.position.mode
+        parts: list[tuple[str, str]] = [
+            (f"pruned {k} of {neurons}", "bold underline" if mode == "count" else "bold")
+        ]
+        for name, text in told.items():
+            parts += [("   ", ""), (text, "bold underline" if mode == name else "")]
+        return Content.assemble(*parts, (f"   (m: {mode})", "$foreground 60%"))
+
+    def _said(self, k: int) -> str:
+        """How sure the figures are, and what is done about it."""
+        glyphs = self.cnp.glyphs
+        if self._trouble:
+            return f"{glyphs.cross} {self._trouble}"
+        if self.curves.complete(k):
+            return f"{glyphs.tick} measured with exactly {plural(k, 'neuron')} suppressed"
+        if self.desk.asked is not None:
+            return f"~ interpolated; {self._waiting()}{glyphs.ellipsis}"
+        hindrance = self.desk.hindrance()
+        if hindrance is not None:
+            return f"~ interpolated; for exact figures {hindrance}"
+        return "~ interpolated; let go for exact figures"
+
+    def _waiting(self) -> str:
+        assert isinstance(self.desk.asked, Evaluate)
+        count = plural(self.desk.asked.k, "neuron")
+        if self.desk.woken:
+            return f"waking the engine to measure {count}"
+        return f"measuring {count}"
+
+    def _plot(self, k: int) -> None:
+        series = {WORDS[name]: self.curves.points(name) for name in WORDS}
+        marks = [Mark(k, "here")]
+        for other, label in (
+            (self.slider.marks.recommended, "recommended"),
+            (self.slider.marks.reference, "the reference's 1 %"),
+        ):
+            if other is not None and other <= self.curves.end:
+                marks.append(Mark(other, label))
+        dots = [WORDS[name] for name in TRUTH]
+        self.query_one(Chart).show(series, marks, (0.0, 1.0), dots=dots)
+
+    # The slider speaks
+
+    def on_moved(self, message: Moved) -> None:
+        message.stop()
+        self._trouble = ""
+        self._paint()
+
+    def on_rested(self, message: Rested) -> None:
+        message.stop()
+        self.position = self.position.rested(message.k)
+        self._ask(message.k)
+
+    def _ask(self, k: int) -> None:
+        """Exact figures at ``k``, where they are not known and can be had."""
+        self._trouble = ""
+        self.desk.answered()
+        if not self.curves.complete(k) and self.desk.hindrance() is None:
+            try:
+                self.desk.ask(Evaluate(k))
+            except CnpError as error:
+                self._trouble = f"{error.what} {error.todo}"
+            if self.desk.woken:
+                self.set_timer(ALONE_S, self._look_for_worker)
+        self._paint()
+
+    def _look_for_worker(self) -> None:
+        if self.desk.alone:
+            self._gone()
+            self._paint()
+
+    def _set(self, k: int) -> None:
+        """Go to ``k`` at once and measure there."""
+        self.slider.move(k)
+        self.slider.rest()
+
+    # Keys
+
+    def action_recommended(self) -> None:
+        recommended = self.link.snapshot.state.recommended
+        if recommended is None:
+            self.notify("The recommended point comes at the end of the sweep.", severity="warning")
+        else:
+            self._set(recommended.k)
+
+    def action_undo(self) -> None:
+        self._turn(self.position.undone(), "There is nothing to undo.")
+
+    def action_redo(self) -> None:
+        self._turn(self.position.redone(), "There is nothing to do again.")
+
+    def _turn(self, position: Position, otherwise: str) -> None:
+        if position == self.position:
+            self.notify(otherwise, severity="warning")
+            return
+        self.position = position
+        self.slider.move(position.k)
+        self.slider.rest()
+
+    def action_mode(self) -> None:
+        self.position = self.position.other_mode()
+        self._paint()
+
+    def action_layers(self) -> None:
+        """On a low screen one of three: figures, curve, layers."""
+        views = ["", "-curve", "-layers"] if self.has_class("-short") else ["", "-layers"]
+        now = next((view for view in views[1:] if self.has_class(view)), "")
+        self.remove_class("-curve", "-layers")
+        following = views[(views.index(now) + 1) % len(views)]
+        if following:
+            self.add_class(following)
+
+    def action_zoom(self) -> None:
+        self.toggle_class("-zoomed")
+
+    def action_scale(self, way: int) -> None:
+        self.query_one(Chart).action_zoom(way)
+
+    def action_scroll(self, way: int) -> None:
+        self.query_one(Layers).scroll_relative(y=way, animate=False)
+
+    def action_export(self) -> None:
+        self.slider.settle()
+        self.app.push_screen(self.cnp.make("export"))
+
+    def action_copy(self) -> None:
+        path = shlex.quote(str(self.link.run.path))
+        clipboard.copy(
+            self.app, f"cnp prune {path} --count {self.slider.k}", self.link.run.path, "Command"
+        )
+
+    # A typed value
+
+    def on_typed(self, message: Typed) -> None:
+        message.stop()
+        self._open(message.text)
+
+    def action_type(self) -> None:
+        self._open("")
+
+    def _open(self, text: str) -> None:
+        mode = self.position.mode
+        self.query_one("#kind", Label).update(f"{mode}:")
+        self.add_class("-typing")
+        typed = self.query_one("#typed", Input)
+        typed.value = text
+        typed.cursor_position = len(text)
+        self._meant(text)
+        typed.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self._meant(event.value)
+
+    def _meant(self, text: str) -> None:
+        said = "24, 1.0%, or a threshold like 0.31; enter sets it, esc leaves it"
+        if text:
+            try:
+                said = f"= {plural(parse(text, self.position.mode, self.curves), 'neuron')}"
+            except SettingInvalid as error:
+                said = f"{error.what} {error.todo}"
+        self.query_one("#meant", Label).update(said)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        try:
+            k = parse(event.value, self.position.mode, self.curves)
+        except SettingInvalid:
+            return  # the sentence stands beside it
+        self._close()
+        self._set(k)
+
+    def on_input_blurred(self) -> None:
+        self.remove_class("-typing")
+
+    def _close(self) -> None:
+        self.remove_class("-typing")
+        self.slider.focus()
+
+    def action_back(self) -> None:
+        if self.has_class("-typing"):
+            self._close()
+        else:
+            self.slider.settle()
+            super().action_back()
+
+
+def why_empty(snapshot: Snapshot, link: Link) -> str:
+    """In plain words why there is nothing to set, and what to do."""
+    state = snapshot.state
+    if state.verdict is not None and state.verdict.verdict == "no_evidence":
+        return (
+            "No evidence of a backdoor was found, so no neurons were scored and there is nothing "
+            "to suppress.\n\nIf you know better, begin a run that names the target class: press 2, "
+            "or give --target on the command line."
+        )
+    if snapshot.status in ("failed", "cancelled", "died"):
+        return (
+            "The run ended before it had a curve.\n\nGo on with it from Home, or with "
+            f"`cnp resume {link.run.path}`; what was done is kept."
+        )
+    now = f" It is at {state.stage} now." if state.stage else ""
+    return (
+        f"There is no curve yet: the sweep measures it, after the masks.{now}\n\n"
+        "Press backspace to watch the run; the curve appears here as it is measured."
+    )
