@@ -24,13 +24,14 @@ REFERENCE = 0.01
 
 @dataclass(frozen=True)
 class Plotted:
-    """One chart. ``marks`` are (x, label); ``about`` defines what is drawn."""
+    """One chart. ``marks`` are (x, label), ``log`` fits its range, ``about`` defines what is drawn."""
 
     title: str
     series: Mapping[str, Points] = field(default_factory=dict)
     y_range: tuple[float, float] | None = None
     unit: str = "step"
     marks: tuple[tuple[float, str], ...] = ()
+    log: bool = False
     empty: str = ""
     about: str = ""
 
@@ -38,12 +39,12 @@ class Plotted:
 def plots(config: RunConfig, snapshot: Snapshot, stage: Stage) -> Mapping[Place, Plotted]:
     """All three for ``stage``; one that has nothing to plot says so."""
     if stage in ("sweep", "export") and snapshot.state.curve:
-        return _of_curve(snapshot.state)
+        return _of_masks(config, snapshot) | _of_curve(snapshot.state)
     if stage in ("target", "trigger"):
         return _of_reversal(config, snapshot, stage)
     if stage == "scores":
         return _of_masks(config, snapshot)
-    return {place: Plotted(_title(place, stage), empty=_NOTHING[stage]) for place in PLACES}
+    return {place: Plotted(place.capitalize(), empty=_NOTHING[stage]) for place in PLACES}
 
 
 _NOTHING: dict[Stage, str] = {
@@ -54,28 +55,26 @@ _NOTHING: dict[Stage, str] = {
 }  # fmt: skip
 
 
-def _title(place: Place, stage: Stage) -> str:
-    return f"{place.capitalize()}, {stage}"
-
-
 def _of_reversal(config: RunConfig, snapshot: Snapshot, stage: Stage) -> dict[Place, Plotted]:
     batch = config.target.batch if stage == "target" else config.reversal.batch
     who = "all classes" if stage == "target" else "all restarts"
     about = f"Mean over {who}, on {batch} images a step each. "
-    series = _series(snapshot, stage)
+    series, unit = _series(snapshot, stage), f"{stage} step"
     return {
         "rates": Plotted(
-            _title("rates", stage), series({"success": "success"}), RATES,
+            "Rates", series({"success": "success"}), RATES, unit,
             empty="The success of reversed triggers comes with the first step.",
             about=about + f"{NAMES['success']}: {DEFINITIONS['success']}",
         ),
         "loss": Plotted(
-            _title("loss", stage), series({"loss": "loss"}),
+            "Loss", series({"loss": "loss"}), None, unit,
+            log=True,
             empty="The loss comes with the first step.",
             about=about + "Cross entropy towards the target, and the weighted size of the mask.",
         ),
         "size": Plotted(
-            _title("size", stage), series({"mask_l1": "mask L1 (px)", "strength": "strength"}),
+            "Size", series({"mask_l1": "mask L1 (px)", "strength": "strength"}), None, unit,
+            log=True,
             empty="The size of the triggers comes with the first step.",
             about=about + f"{DEFINITIONS['mask_l1']} Strength: how strongly a blend is laid over.",
         ),
@@ -84,20 +83,20 @@ def _of_reversal(config: RunConfig, snapshot: Snapshot, stage: Stage) -> dict[Pl
 
 def _of_masks(config: RunConfig, snapshot: Snapshot) -> dict[Place, Plotted]:
     about = f"On {config.masks.batch} images a step. "
-    series = _series(snapshot, "scores")
+    series, unit = _series(snapshot, "scores"), "scores step"
     return {
         "rates": Plotted(
-            _title("rates", "scores"), series({"recovery": "recovery"}), RATES,
+            "Rates", series({"recovery": "recovery"}), RATES, unit,
             empty="The recovery rate comes with the first step.",
             about=about + f"Recovery: {DEFINITIONS['recovery']}",
         ),
         "loss": Plotted(
-            _title("loss", "scores"), series({"loss": "loss"}),
+            "Loss", series({"loss": "loss"}), None, unit,
             empty="The contrastive loss comes with the first step.",
             about=about + "The contrastive loss of the masks, with its regulariser.",
         ),
         "size": Plotted(
-            "Masks under 0.5", series({"under_half": "neurons"}),
+            "Masks under 0.5", series({"under_half": "neurons"}), None, unit,
             empty="How many masks fall comes with the first step.",
             about="Neurons whose mask is under one half: what would be pruned. "
             + DEFINITIONS["neurons"],
@@ -106,17 +105,14 @@ def _of_masks(config: RunConfig, snapshot: Snapshot) -> dict[Place, Plotted]:
 
 
 def _of_curve(state: RunState) -> dict[Place, Plotted]:
-    nothing = "The sweep has none; see the rates."
+    """The rates alone: a sweep has neither loss nor size, and the masks are what it goes by."""
     rates = curve_series(state)
     about = " ".join(
         f"{name}: {DEFINITIONS[name.lower()]}" for name in rates if name.lower() in DEFINITIONS
     )
+    about += " 1 %: that share of all neurons, what the literature prunes by rule of thumb."
     return {
-        "rates": Plotted(
-            "Rates, sweep", rates, RATES, "pruned", _marks(state), nothing, about
-        ),
-        "loss": Plotted("Loss, sweep", empty=nothing),
-        "size": Plotted("Size, sweep", empty=nothing),
+        "rates": Plotted("Rates", rates, RATES, "neurons pruned", _marks(state), about=about)
     }  # fmt: skip
 
 
@@ -130,7 +126,7 @@ def _marks(state: RunState) -> tuple[tuple[float, str], ...]:
     if state.model is not None:
         one = float(round(REFERENCE * state.model.neurons))
         if one <= max(state.curve, default=0):
-            marks.append((one, "1 % of the neurons"))
+            marks.append((one, "1 %"))
     return tuple(marks)
 
 

@@ -14,12 +14,11 @@ from cnp_engine import events as ev
 from cnp_engine.config import RunConfig
 from cnp_engine.events import STAGES, Stage
 from cnp_engine.export.definitions import DEFINITIONS, NAMES
-from cnp_engine.export.inputs import ReportInput
-from cnp_engine.export.verdict import verdict_text
 from cnp_engine.export.wording import ABSENT, count, mebibytes, percent, plural, rate, seconds
 from cnp_engine.state import RunState, StageState
 from cnp_tui.history import Points
 from cnp_tui.link import Snapshot
+from cnp_tui.phrases import class_name
 
 Tone = Literal["error", "warning", "note"]
 
@@ -113,47 +112,49 @@ def roughly(value: float) -> str:
 
 
 def outcome(config: RunConfig, snapshot: Snapshot, arrow: str) -> tuple[Row, ...]:
-    """Verdict, what was pruned, figures before and after, files, and what it ran on."""
+    """Verdict, figures before and after, files, why, and what it ran on: what matters first."""
     state = snapshot.state
-    rows = [*_verdict(config, state), *_figures(state, arrow), *_files(state), *facts(state)]
+    rows = [
+        *_verdict(state),
+        *_pruned(config, state),
+        *_figures(state, arrow),
+        *_files(state),
+        *_reasons(state),
+        *facts(state),
+    ]
     return tuple(rows) or (("", "Nothing is known yet: the checkpoint is being read."),)
 
 
-def _verdict(config: RunConfig, state: RunState) -> Iterator[Row]:
+def _verdict(state: RunState) -> Iterator[Row]:
     found = state.verdict
     if found is None:
         return
-    yield "verdict", verdict_sentence(config, state)
-    yield from (("", f"- {reason}") for reason in found.reasons)
-    if state.chosen is not None and state.chosen.k:
-        yield "chosen", f"{state.chosen.rule}"
-
-
-def verdict_sentence(config: RunConfig, state: RunState) -> str:
-    """One paragraph; nothing in it is called removed."""
-    found = state.verdict
-    assert found is not None
+    sure = f"confidence {percent(found.confidence)}"
     if found.verdict == "no_evidence":
-        return (
-            f"No evidence of a backdoor (confidence {percent(found.confidence)}): nothing was "
-            "pruned. That is no proof that there is none; attacks without a static trigger are "
-            "the hardest to see."
-        )
-    run = ReportInput(
-        config,
-        model=state.model,
-        data=state.data,
-        triggers=tuple(state.triggers.values()),
-        curve=tuple(state.curve.values()),
-        before=None if state.before is None else ev.MeasuredBefore(state.before),
-        chosen=state.chosen,
-        verdict=found,
-        after=state.remeasured,
-    )
-    if state.chosen is None:  # still at work: what will be pruned is not known yet
-        run = ReportInput(config, data=run.data, triggers=run.triggers, verdict=found)
-        return verdict_text(run).removesuffix(" Nothing was pruned in this run.")
-    return verdict_text(run)
+        yield "verdict", f"No evidence of a backdoor ({sure}): nothing was pruned."
+        yield "", "That is no proof that there is none: attacks without a static trigger hide best."
+        return
+    names = state.data.classes if state.data else ()
+    targets = ", ".join(class_name(names, index) for index in found.targets)
+    yield "verdict", f"Evidence of a backdoor toward class {targets} ({sure})."
+
+
+def _pruned(config: RunConfig, state: RunState) -> Iterator[Row]:
+    chosen = state.chosen
+    if chosen is None or state.model is None or config.until == "verdict":
+        return
+    if chosen.k:
+        who = "by you" if chosen.by_user else "without the attack"
+        share = percent(chosen.fraction, 2)
+        of = f"{count(chosen.k)} of {count(state.model.neurons)} neurons ({share})"
+        yield "pruned", f"{of}, chosen {who}"
+
+
+def _reasons(state: RunState) -> Iterator[Row]:
+    reasons = state.verdict.reasons if state.verdict else ()
+    yield from zip(("because", *[""] * len(reasons)), reasons, strict=False)
+    if state.chosen is not None and state.chosen.k:
+        yield "choice", state.chosen.rule
 
 
 def _figures(state: RunState, arrow: str) -> Iterator[Row]:
@@ -177,7 +178,7 @@ def _figures(state: RunState, arrow: str) -> Iterator[Row]:
 
 
 def _moved(old: ev.Rate | None, new: ev.Rate | None, measured: bool, arrow: str) -> str:
-    return f"{rate(old)} {arrow} {rate(new)}" if measured else rate(old)
+    return f"{rate(old)} {arrow}\u00a0{rate(new)}" if measured else rate(old)
 
 
 def _files(state: RunState) -> Iterator[Row]:

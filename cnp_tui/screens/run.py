@@ -141,8 +141,6 @@ class WatchScreen(RunScreen):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        for place in ("loss", "size"):  # both span decades
-            self.query_one(f"#{place}", Chart).log_axis = True
         self._lay_out()
         super().on_mount()
         self.query_one("#side-stages").focus()
@@ -156,7 +154,7 @@ class WatchScreen(RunScreen):
         state = snapshot.state
         self.query_one(Notices).update(watching.notices(snapshot, self.link.live))
         for stages in self.query(Stages):
-            stages.update(state)
+            stages.update(state, snapshot.status == "running")
         for trigger in self.query(TriggerPane):
             trigger.update(state)
         self.query_one(Ranking).update(state)
@@ -180,6 +178,7 @@ class WatchScreen(RunScreen):
         for place, plot in plots(self.link.run.config, snapshot, stage).items():
             chart = self.query_one(f"#{place}", Chart)
             chart.entitle(plot.title, plot.unit, plot.empty)
+            chart.suggest_log(plot.log)
             chart.tooltip = plot.about or None
             marks = [Mark(x, label) for x, label in plot.marks]
             chart.show(plot.series, marks, plot.y_range)
@@ -234,8 +233,10 @@ class WatchScreen(RunScreen):
 
     @on(Tabs.TabActivated)
     def _tab(self, event: Tabs.TabActivated) -> None:
+        """By the user; what was turned to from here is on its way back and says nothing new."""
         pane = (event.tab.id or "").removeprefix("tab-")
-        if pane != self._pane and pane in self._shown_panes:
+        latest = event.tabs.active == event.tab.id
+        if latest and pane != self._pane and pane in self._shown_panes:
             self._picked = True
             self._turn_to(pane)
 

@@ -135,6 +135,7 @@ class Chart(Container, can_focus=True):
         self.title, self.unit, self.empty = title, unit, empty
         self.log_axis = False
         self.smoothed = False
+        self._log_by_user = False
         self.crosshair: float | None = None
         self._form = form
         self._clock = clock
@@ -172,8 +173,13 @@ class Chart(Container, can_focus=True):
         """Another heading, name of the x axis, and words for an empty chart."""
         if (title, unit, empty) != (self.title, self.unit, self.empty):
             self.title, self.unit, self.empty = title, unit, empty
-            if self.is_mounted:
-                self._describe()
+            self._changed()
+
+    def suggest_log(self, on: bool) -> None:
+        """The y axis that fits what is shown, until the user says which."""
+        if on != self.log_axis and not self._log_by_user:
+            self.log_axis = on
+            self._changed()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -189,7 +195,8 @@ class Chart(Container, can_focus=True):
         self._changed()
 
     def on_show(self) -> None:
-        self._draw_soon()
+        self._stale = True
+        self.call_after_refresh(self._draw_soon)
 
     def on_resize(self) -> None:
         self._stale = True
@@ -204,7 +211,7 @@ class Chart(Container, can_focus=True):
 
     def _draw_soon(self) -> None:
         """Now, or as soon as the last painting is old enough."""
-        if self._later is not None or not self._stale:
+        if self._later is not None:
             return
         wait = self._drawn_at + EVERY_S - self._clock()
         if wait <= 0:
@@ -214,26 +221,27 @@ class Chart(Container, can_focus=True):
 
     def _draw(self) -> None:
         self._later = None
+        if not self.size:
+            return  # hidden: drawn when it is shown
         room = self.size.width >= ROOM[0] and self.size.height >= ROOM[1]
-        drawable = bool(self._shown.series) and room
-        self.set_class(drawable and self._plot is not None, "-drawn")
-        if not room or not self._stale or not self.size:
-            self._say(drawable)
+        drawable = room and bool(self._shown.series)
+        if drawable and self._plot is None:
+            self._load()
             return
-        if self._plot is None:
-            if drawable:
-                self._load()
-            return
-        self._stale = not drawable
-        self._drawn_at = self._clock()
-        if drawable:
+        self.set_class(drawable, "-drawn")
+        if not drawable:
+            self._say()
+        elif self._plot is not None and not self._plot.size:
+            self.call_after_refresh(self._draw_soon)  # just shown, and laid out next
+        elif self._plot is not None and self._stale:
+            self._stale = False
+            self._drawn_at = self._clock()
             self._paint(self._plot)
 
-    def _say(self, drawable: bool) -> None:
-        """Words where there is no room for a canvas."""
-        if not drawable and self._shown.series:
-            newest = [f"{n} {self._form(p[-1][1])}" for n, p in self._shown.series.items()]
-            self.query_one(Static).update("\n".join(newest))
+    def _say(self) -> None:
+        """Words in place of a canvas: the newest values where there is no room for one."""
+        newest = [f"{n} {self._form(p[-1][1])}" for n, p in self._shown.series.items()]
+        self.query_one(Static).update("\n".join(newest) or self.empty)
 
     def _load(self) -> None:
         """numpy takes a while; the interface goes on meanwhile."""
@@ -246,8 +254,6 @@ class Chart(Container, can_focus=True):
         made: Plot = module.Plot()
         await self.mount(made)
         self._plot = made
-        self.set_class(True, "-drawn")
-        self._stale = True
         self.call_after_refresh(self._draw_soon)
 
     def _paint(self, plot: Plot) -> None:
@@ -291,11 +297,10 @@ class Chart(Container, can_focus=True):
         head = escape(" ".join([self.title, *(f"({word})" for word in how)]).strip())
         self.border_title = "  ".join([head, *legend])
         self.border_subtitle = escape(self._inspected() or self._marked())
-        self.query_one(Static).update(self.empty)
 
     def _marked(self) -> str:
-        marks = [f"{self._form_x(mark.x)} {mark.label}" for mark in self._shown.marks]
-        return "  ".join([self.unit, *marks] if self._shown.series else marks)
+        marks = [f"{mark.label} at {self._form_x(mark.x)}" for mark in self._shown.marks]
+        return "   ".join([self.unit, *marks] if self._shown.series else marks)
 
     def _inspected(self) -> str:
         """The crosshair's x and every series' value there."""
@@ -330,7 +335,7 @@ class Chart(Container, can_focus=True):
             self._changed()
 
     def action_log(self) -> None:
-        self.log_axis = not self.log_axis
+        self.log_axis, self._log_by_user = not self.log_axis, True
         if self._plot is not None:
             self._plot.action_reset_scales()
         self._changed()

@@ -55,7 +55,8 @@ def lines(told: Sequence[Notice], width: int, most: int, glyphs: Glyphs) -> list
     marks: dict[Tone, str] = {"error": glyphs.cross, "warning": "!", "note": "-"}
     rows: list[tuple[Tone, str]] = []
     for number, notice in enumerate(told):
-        wrapped = textwrap.wrap(f"{marks[notice.tone]} {notice.text}", max(10, width - 1)) or [""]
+        text = f"{marks[notice.tone]} {notice.text}"
+        wrapped = textwrap.wrap(text, max(10, width - 1), subsequent_indent="  ")
         left = len(told) - number
         if rows and len(rows) + len(wrapped) > most - (left > 1):
             rows.append((notice.tone, f"({left} more in the log)"))

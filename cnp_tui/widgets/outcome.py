@@ -18,6 +18,7 @@ NAME = 10
 class Outcome(VerticalScroll, can_focus=True):
     DEFAULT_CSS = """
     Outcome { border: round $secondary; padding: 0 1; scrollbar-gutter: stable;
+        scrollbar-size-vertical: 1;
         border-title-color: $foreground; }
     Outcome:focus { border: heavy $primary; }
     Outcome > Static { width: 1fr; height: auto; }
@@ -44,9 +45,10 @@ class Outcome(VerticalScroll, can_focus=True):
         self._paint()
 
     def _paint(self) -> None:
-        width = self.scrollable_content_region.width
+        # the gutter is kept free also while nothing is scrolled
+        width = self.scrollable_content_region.width - (not self.show_vertical_scrollbar)
         now = (width, self._rows, self._notes)
-        if not width or now == self._told:
+        if width < 1 or now == self._told:
             return
         self._told = now
         parts = [Content(line) for line in laid_out(self._rows, width)]
@@ -64,7 +66,12 @@ def laid_out(rows: Sequence[Row], width: int) -> list[str]:
     beside = max(12, width - NAME)
     found: list[str] = []
     for name, text in rows:
-        wrapped = textwrap.wrap(text, beside, subsequent_indent="  ") or [""]
+        wrapped = textwrap.wrap(_together(text), beside, subsequent_indent="  ") or [""]
         found.append(f"{name:<{NAME}}{wrapped[0]}")
         found += [" " * NAME + line for line in wrapped[1:]]
     return found
+
+
+def _together(text: str) -> str:
+    """Lines are not broken before a per cent sign, nor inside a sample size."""
+    return text.replace(" %", "\u00a0%").replace("n = ", "n\u00a0=\u00a0")

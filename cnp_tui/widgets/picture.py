@@ -91,7 +91,9 @@ class Picture(Widget):
         if now != self._drawn:
             self._drawn = now
             self._strips = self._draw(glyphs)
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self.rich_style)
 
     def _draw(self, glyphs: Glyphs) -> list[Strip]:
         room, ground = self.size, self.rich_style

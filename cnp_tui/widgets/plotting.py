@@ -53,11 +53,12 @@ class Upright:
 
 
 class Ticks(AxisFormatter):
-    """Round numbers, no more than fit; powers and their 2 and 5 where ``log``."""
+    """Round numbers, no more than fit: powers and their 2 and 5 where ``log``, else ``whole``."""
 
-    def __init__(self, most: int = 8, log: bool = False) -> None:
+    def __init__(self, most: int = 8, log: bool = False, whole: bool = False) -> None:
         self.most = most
         self.log = log
+        self.whole = whole
 
     def get_ticks(self, min_: float, max_: float, max_ticks: int = 8) -> list[float]:
         powers = _powers(min_, max_, self.most) if self.log else []
@@ -69,6 +70,7 @@ class Ticks(AxisFormatter):
         rough = span / self.most
         power = 10.0 ** math.floor(math.log10(rough))
         wide = next(power * f for f in (1, 2, 5, 10, 20) if power * f * self.most >= span * 0.999)
+        wide = max(wide, 1.0) if self.whole else wide
         first = math.ceil(min_ / wide - 1e-9)
         return [i * wide for i in range(first, first + self.most + 2) if i * wide <= max_]
 
@@ -96,7 +98,7 @@ def _short(value: float) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e5:
-        return f"{value:.4g}"
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
     mantissa, _, power = f"{value:.0e}".partition("e")
     return f"{mantissa}e{int(power)}"
 
@@ -113,7 +115,7 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
 
     @property
     def columns(self) -> int:
-        return max(1, self._scale_rectangle.width)
+        return max(1, self.size.width - self.margin_left - 2)
 
     @property
     def zoomed(self) -> bool:
@@ -150,9 +152,9 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
                 self.add_v_line(upright.x, line_style=upright.style)
 
     def _frame(self, y_range: tuple[float, float] | None, log: bool) -> None:
-        height = max(1, self._scale_rectangle.height)
+        height = max(1, self.size.height - self.margin_bottom - 2)
         self.set_y_formatter(Ticks(max(2, height // ROWS_A_TICK), log))
-        self.set_x_formatter(Ticks(max(2, self.columns // 10)))
+        self.set_x_formatter(Ticks(max(2, self.columns // 10), whole=True))
         low, high = y_range or (None, None)
         if (low, high) != (self._user_y_min, self._user_y_max):
             self.set_ylimits(low, high)

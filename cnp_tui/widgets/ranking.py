@@ -137,6 +137,7 @@ class Ranking(VerticalScroll, can_focus=True):
 
     DEFAULT_CSS = """
     Ranking { border: round $secondary; padding: 0 1; scrollbar-gutter: stable;
+        scrollbar-size-vertical: 1;
         border-title-color: $foreground;
         border-subtitle-color: $foreground; }
     Ranking:focus { border: heavy $primary; }
@@ -165,17 +166,18 @@ class Ranking(VerticalScroll, can_focus=True):
         self._paint()
 
     def _paint(self) -> None:
-        width = self.scrollable_content_region.width
-        if not width:
+        # the gutter is kept free also while nothing is scrolled
+        width = self.scrollable_content_region.width - (not self.show_vertical_scrollbar)
+        if width < 1:
             return
         glyphs = cast("CnpApp", self.app).glyphs
         told = text(self._bars, self._threshold, glyphs, width)
         if told != self._told:
             self._told = told
             self.query_one(Static).update(Content(told))
-            self.border_subtitle = (
-                f"{glyphs.reference} a suspect from {self._threshold:g} octaves on: a trigger "
-                f"{2**self._threshold:.3g} times smaller"
-                if self._bars
-                else ""
-            )
+            self.border_subtitle = self._meaning(glyphs) if self._bars else ""
+
+    def _meaning(self, glyphs: Glyphs) -> str:
+        octaves = "octave" if self._threshold == 1 else "octaves"
+        times = f"{2**self._threshold:.3g} times smaller"
+        return f"{glyphs.reference} suspects: {self._threshold:g} {octaves}, {times}"

@@ -16,13 +16,14 @@ from cnp_engine.events import STAGES, Stage
 from cnp_engine.export.wording import seconds
 from cnp_engine.state import RunState, StageState
 from cnp_tui.glyphs import Glyphs
-from cnp_tui.watching import eta_s, followed, roughly
+from cnp_tui.watching import eta_s, followed, memory, roughly
 
 if TYPE_CHECKING:
     from cnp_tui.app import CnpApp
 
 BAR = 24
-"""Cells of the longest bar."""
+SHORTEST = 6
+"""Cells of the longest and of the shortest bar."""
 
 HEAD = 12
 """Cells of the mark and the name."""
@@ -58,6 +59,7 @@ class Stages(Widget, can_focus=True):
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._state = RunState()
+        self._at_work = True
         self._chosen: Stage | None = None
         self._lines: tuple[str, ...] = ()
 
@@ -66,8 +68,9 @@ class Stages(Widget, can_focus=True):
         """The one to plot."""
         return self._chosen or followed(self._state)
 
-    def update(self, state: RunState) -> None:
-        self._state = state
+    def update(self, state: RunState, at_work: bool = True) -> None:
+        """``at_work``: whether a worker is there, so that what is left can be told."""
+        self._state, self._at_work = state, at_work
         self._paint()
 
     def choose(self, stage: Stage | None) -> None:
@@ -84,10 +87,14 @@ class Stages(Widget, can_focus=True):
     def _said(self) -> tuple[str, ...]:
         glyphs = cast("CnpApp", self.app).glyphs
         width = max(1, self.content_size.width)
-        return tuple(
-            line(name, self._state.stages[name], self._state.at, glyphs, width, name == self.stage)
-            for name in STAGES
-        )
+        state = self._state
+        rows = [
+            line(name, state, glyphs, width, self._at_work, name == self.stage) for name in STAGES
+        ]
+        free = [at for at, name in enumerate(STAGES) if state.stages[name].status != "running"]
+        for at, told in zip(free, beside(state), strict=False):
+            rows[at] = with_right(rows[at], told, width)
+        return tuple(rows)
 
     def on_resize(self) -> None:
         self._paint()
@@ -123,34 +130,57 @@ class Stages(Widget, can_focus=True):
         self.post_message(self.Chosen(stage))
 
 
+def beside(state: RunState) -> tuple[str, ...]:
+    """Device, memory and time, for the right ends of rows with room."""
+    told = [state.started.device] if state.started is not None else []
+    told += memory(state)
+    if state.worker_at is not None and state.at is not None:
+        told.append(seconds(state.at - state.worker_at))
+    return tuple(told)
+
+
+def with_right(row: str, told: str, width: int) -> str:
+    left = row.rstrip()
+    room = width - cell_len(left) - cell_len(told)
+    return f"{left}{' ' * room}{told}" if room >= 2 else row
+
+
 def line(
-    name: Stage, stage: StageState, at: float | None, glyphs: Glyphs, width: int, shown: bool
+    name: Stage, state: RunState, glyphs: Glyphs, width: int, at_work: bool, shown: bool
 ) -> str:
     """One stage on ``width`` cells."""
+    stage = state.stages[name]
     mark = {"done": glyphs.tick, "running": ">", "waiting": ""}[stage.status]
     head = f"{set_cell_size(mark, 2)} {name:<8}{'*' if shown else ' '}"
     if stage.status == "running":
-        return _running(head, stage, at, glyphs, width)
+        return _begun(head, stage, _left(stage, state, at_work), glyphs, width)
     tail = ""
     if stage.status == "done":
         tail = "taken over" if stage.restored else seconds(stage.seconds)
+    elif state.outcome == "finished":
+        tail = "not needed"
     return set_cell_size(f"{head} {tail}".rstrip(), width)
 
 
-def _running(head: str, stage: StageState, at: float | None, glyphs: Glyphs, width: int) -> str:
+def _left(stage: StageState, state: RunState, at_work: bool) -> str:
+    """How long still, or why nothing moves."""
+    if not at_work:
+        return "stopped"
+    if state.paused:
+        return "paused"
+    left = eta_s(stage, state.at)
+    return "" if left is None else f"{roughly(left)} left"
+
+
+def _begun(head: str, stage: StageState, left: str, glyphs: Glyphs, width: int) -> str:
     """A bar, then how far, how long still, and what: as much as fits."""
-    left = eta_s(stage, at)
-    parts = [
-        f"{stage.done}/{stage.total}" if stage.total else "at work",
-        "" if left is None else f"{roughly(left)} left",
-        stage.label,
-    ]
-    tail = ""
-    for part in filter(None, parts):
-        longer = f"{tail}  {part}" if tail else part
-        if cell_len(head) + 1 + cell_len(longer) <= width:
+    tail = f"{stage.done}/{stage.total}" if stage.total else "at work"
+    for part in filter(None, (left, stage.label)):
+        longer = f"{tail}  {part}"
+        bar = SHORTEST + 2 if stage.total else 0
+        if cell_len(head) + 1 + bar + cell_len(longer) <= width:
             tail = longer
     bar = min(BAR, width - cell_len(head) - cell_len(tail) - 3)
-    if stage.total and bar >= 4:
+    if stage.total and bar >= SHORTEST:
         tail = f"{glyphs.bar(stage.done / stage.total, bar)}  {tail}"
     return set_cell_size(f"{head} {tail}", width)
