@@ -1,16 +1,341 @@
+"""Export: write the model as the slider has it, then say what was written and re-measured."""
+
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Footer, Static
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
 
-from cnp_tui.link import Snapshot
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Grid, Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Button, Checkbox, Footer, Input, Label, Static
+
+from cnp_engine import commands
+from cnp_engine.errors import CnpError
+from cnp_engine.events import Exported, Rate, Remeasured
+from cnp_engine.export.wording import percent, plural
+from cnp_engine.files import absolute
+from cnp_engine.state import RunState
+from cnp_tui import clipboard, destination
+from cnp_tui.curves import NAMES, WORDS, Curves, Figure, Name
+from cnp_tui.link import Link, Snapshot
+from cnp_tui.position import Position
+from cnp_tui.requests import Desk
 from cnp_tui.screens.base import RunScreen
+from cnp_tui.widgets.figures import Figures, Row
+
+FORMATS: dict[str, str] = {
+    "pth": "purified.pth, in its own layout",
+    "safetensors": "purified.safetensors",
+    "masks": "mask_values.txt, every score",
+    "curve": "curve.csv",
+    "trigger": "trigger.png",
+    "report": "report.html and report.md",
+}
+"""By the name the engine knows them under."""
+
+ALONE_S = 3.0
+
+
+class Check(Checkbox, inherit_bindings=False):
+    """Space toggles; enter is left to the screen, which writes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "toggle_button", "Toggle", show=False, id="export.toggle",
+                tooltip="Write this format, or leave it out"),
+    ]  # fmt: skip
+
+    @property
+    def _button(self) -> Content:
+        """Ticked or not is told by the character, not by its colour alone."""
+        return Content.styled("[x]" if self.value else "[ ]", "$primary bold")
 
 
 class ExportScreen(RunScreen):
+    TOPIC = "Export"
+    ABOUT = (
+        "Writes the model with as many neurons suppressed as the slider of Prune has set. The "
+        "file is read back from disk and measured before it is announced."
+    )
+    AUTO_FOCUS = "#write"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "write", "Write", id="export.write", tooltip="Write what is ticked"),
+        Binding("o", "open", "Open report", id="export.open",
+                tooltip="Open the report, where there is a display"),
+        Binding("y", "copy", "Copy path", id="export.copy",
+                tooltip="Copy the path of the report; before there is one, the command"),
+        Binding("up", "app.focus_previous", "Up", show=False, id="export.up",
+                tooltip="The field before"),
+        Binding("down", "app.focus_next", "Down", show=False, id="export.down",
+                tooltip="The next field"),
+        Binding("pageup", "scroll(-1)", "Page up", show=False, id="export.page.up",
+                tooltip="Scroll up"),
+        Binding("pagedown", "scroll(1)", "Page down", show=False, id="export.page.down",
+                tooltip="Scroll down"),
+    ]  # fmt: skip
+
+    def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(link)
+        self.desk = Desk(link)
+        self._clock = clock
+        self._since = 0.0
+        self._said = ""
+        self._earlier: Exported | None = None
+
     def compose(self) -> ComposeResult:
-        yield Static("export", id="what")
+        with VerticalScroll(id="body", can_focus=False):
+            yield Static(id="what", markup=False)
+            with Grid(id="formats"):
+                for name, meaning in FORMATS.items():
+                    yield Check(Content(meaning), True, compact=True, id=f"format-{name}")
+            with Horizontal(id="where"):
+                yield Label("to")
+                yield Input(str(self.link.run.exports), compact=True, id="to")
+            yield Static(id="checked", markup=False)
+            with Horizontal(id="do"):
+                yield Button("Export", variant="primary", compact=True, id="write")
+                yield Static(id="said", markup=False)
+            yield Static(id="done", markup=False)
+            yield Figures(id="after")
+            yield Static(id="report", markup=False)
         yield Footer()
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.set_interval(1.0, self._tick)
+
+    # What is set
+
+    @property
+    def position(self) -> Position:
+        state = self.link.snapshot.state
+        return self.cnp.positions.get(self.link.run.path, Position()).following(state)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        return tuple(name for name in FORMATS if self.query_one(f"#format-{name}", Check).value)
+
+    @property
+    def to(self) -> str | None:
+        """The folder, None for the run's own exports."""
+        folder = absolute(self.query_one("#to", Input).value.strip() or ".")
+        return None if folder == self.link.run.exports else str(folder)
+
+    def _hindrance(self) -> str | None:
+        """What on this screen keeps from writing."""
+        text = self.query_one("#to", Input).value
+        if not self.formats:
+            return "Tick at least one format."
+        if text.strip() and self.to is None:
+            return None  # the run's own folder: the engine says what is wrong with it
+        return destination.trouble(text)
+
+    # What is shown
+
     def show(self, snapshot: Snapshot) -> None:
-        self.query_one("#what", Static).update(f"export {snapshot.status}")
+        state = snapshot.state
+        curves = Curves.of(state, self.link.run.config.sweep)
+        self.query_one("#what", Static).update(what(curves, self.position.k, state))
+        self._check()
+        self._hear(state)
+        self._show_written(state, curves)
+        self._say()
+
+    def _check(self) -> None:
+        wrong = self._hindrance()
+        checked = self.query_one("#checked", Static)
+        checked.set_class(wrong is not None, "-wrong")
+        checked.update(wrong or self._where())
+
+    def _where(self) -> str:
+        if self.to is None:
+            return "The run's own exports: files that stand there are written again to match."
+        new = "" if Path(self.to).is_dir() else ", which will be made"
+        return f"A copy in {self.to}{new}; the run's own exports stay as they are."
+
+    def _hear(self, state: RunState) -> None:
+        """What the worker says to the export that was asked for."""
+        if self.desk.asked is None:
+            return
+        refused = self.desk.refused("export")
+        if state.exported is not self._earlier:
+            self._said = f"{self.cnp.glyphs.tick} written, read back and measured"
+            self.desk.answered()
+            self.call_after_refresh(self._to_written)
+        elif refused is not None:
+            self._fail(f"{refused.what} {refused.todo}")
+        elif self.desk.left():
+            self._fail("The engine ended before it had written; enter tries again.")
+
+    def _fail(self, sentence: str) -> None:
+        self._said = f"{self.cnp.glyphs.cross} {sentence}"
+        self.desk.answered()
+
+    def _to_written(self) -> None:
+        self.query_one("#body", VerticalScroll).scroll_to_widget(
+            self.query_one("#done"), animate=False, top=True
+        )
+
+    def _say(self) -> None:
+        said = self._said
+        if self.desk.asked is not None:
+            now = "waking the engine" if self._waking else "writing, reading back and measuring"
+            spent = self._clock() - self._since
+            said = f"{now}{self.cnp.glyphs.ellipsis}" + (f" {spent:.0f} s" if spent >= 1 else "")
+        elif not said and self.desk.hindrance() is not None:
+            said = f"Nothing can be written now: {self.desk.hindrance()}"
+        self.query_one("#said", Static).update(said)
+
+    @property
+    def _waking(self) -> bool:
+        return self.desk.woken and not self.link.snapshot.answering
+
+    def _tick(self) -> None:
+        if self.desk.asked is not None:
+            self._say()
+
+    def _show_written(self, state: RunState, curves: Curves) -> None:
+        paths, measured = written(state)
+        self.set_class(measured is not None, "-measured")
+        if not paths:
+            self.query_one("#done", Static).update("Nothing has been written yet.")
+            return
+        self.query_one("#done", Static).update(
+            "\n".join([_headed(measured, self.position), *paths])
+        )
+        if measured is not None:
+            self.query_one("#after", Figures).show(remeasured_rows(measured, curves))
+        report = self.report
+        said = "" if report is None else "o opens the report, y copies its path."
+        self.query_one("#report", Static).update(said)
+
+    @property
+    def report(self) -> Path | None:
+        """The report among what was written last."""
+        paths, _ = written(self.link.snapshot.state)
+        return next((Path(path) for path in paths if Path(path).name == "report.html"), None)
+
+    # Keys and buttons
+
+    def action_write(self) -> None:
+        wrong, elsewhere = self._hindrance(), self.desk.hindrance()
+        if self.desk.asked is not None:
+            self.notify("It is being written already.", severity="warning")
+        elif wrong is not None:
+            self.notify(wrong, severity="warning", markup=False)
+        elif elsewhere is not None:
+            self._said = f"{self.cnp.glyphs.cross} Nothing was written: {elsewhere}"
+            self._say()
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        self._earlier, self._since, self._said = (
+            self.link.snapshot.state.exported, self._clock(), "",
+        )  # fmt: skip
+        try:
+            self.desk.ask(commands.Export(self.position.k, self.formats, self.to))
+        except CnpError as error:
+            self._fail(f"{error.what} {error.todo}")
+        if self.desk.woken:
+            self.set_timer(ALONE_S, self._look_for_worker)
+        self._say()
+
+    def _look_for_worker(self) -> None:
+        if self.desk.alone:
+            self._fail("The engine did not come; enter tries again, worker.log may say why.")
+            self._say()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_write()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_write()
+
+    def on_input_changed(self) -> None:
+        self._check()
+
+    def on_checkbox_changed(self) -> None:
+        self._check()
+
+    def action_scroll(self, way: int) -> None:
+        body = self.query_one("#body", VerticalScroll)
+        body.scroll_relative(y=way * max(1, body.size.height - 2), animate=False)
+
+    def action_open(self) -> None:
+        report = self.report
+        if report is None:
+            self.notify("No report was written; tick it and press enter.", severity="warning")
+        elif destination.open_file(report):
+            self.notify(str(report), title="Opened", markup=False)
+        else:
+            self.notify(
+                f"{report}", title="There is no display here; the report is at", markup=False
+            )
+
+    def action_copy(self) -> None:
+        run = self.link.run.path
+        if self.report is not None:
+            clipboard.copy(self.app, str(self.report), run, "Path of the report")
+        else:
+            command = f"cnp prune {shlex.quote(str(run))} --count {self.position.k}"
+            clipboard.copy(self.app, command, run, "Command")
+
+
+def what(curves: Curves, k: int, state: RunState) -> str:
+    """What will be written, and its figures."""
+    share = percent(k / curves.neurons, 2) if k else "0 %"
+    point = ", the recommended point" if state.recommended and state.recommended.k == k else ""
+    first = f"The model with {k} of {curves.neurons} neurons suppressed ({share}{point})."
+    if k == 0:
+        return f"{first}\nNothing is suppressed: the file will be the checkpoint as it came."
+    known = [(WORDS[name], curves.figure(name, k)) for name in NAMES]
+    told = [f"{word} {_value(figure)}" for word, figure in known if figure is not None]
+    return f"{first}\n{', '.join(told)}"
+
+
+def _value(figure: Figure) -> str:
+    return f"{'' if figure.exact else '~'}{percent(figure.value)}"
+
+
+def written(state: RunState) -> tuple[tuple[str, ...], Remeasured | None]:
+    """Paths written last, and what of them was measured."""
+    exported = state.exported
+    if exported is None:
+        return (), None
+    if exported.copy:
+        copied = state.copied
+        return exported.paths, copied if copied and copied.path in exported.paths else None
+    reports = [] if state.summary is None else state.summary.get("exports") or []
+    return tuple(dict.fromkeys((*exported.paths, *map(str, reports)))), state.remeasured
+
+
+def _headed(measured: Remeasured | None, position: Position) -> str:
+    if measured is None:
+        return "Written:"
+    other = "" if measured.k == position.k else f"; {position.k} are set now"
+    return f"Written with {plural(measured.k, 'neuron')} suppressed, and measured again{other}:"
+
+
+def remeasured_rows(measured: Remeasured, curves: Curves) -> tuple[Row, ...]:
+    """The checkpoint before, and the file after it was read back."""
+    after = rates(measured)
+    return tuple(
+        Row(name, curves.figure(name, 0), Figure(rate.value, rate)) for name, rate in after.items()
+    )
+
+
+def rates(measured: Remeasured) -> dict[Name, Rate]:
+    free, truth = measured.label_free, measured.measured
+    found: dict[Name, Rate | None] = {
+        "retention": free.retention, "residual": free.residual,
+        "ba": truth.ba, "asr": truth.asr, "ra": truth.ra,
+    }  # fmt: skip
+    return {name: rate for name, rate in found.items() if rate is not None}

@@ -35,6 +35,10 @@ ALONE_S = 3.0
 """An engine that is not there so long after it was started does not come."""
 
 
+SHARES = (-0.03, 1.03)
+"""What the curve shows: a line at 0 or at 1 lies on no border."""
+
+
 class PruneScreen(RunScreen):
     TOPIC = "Prune"
     ABOUT = (
@@ -48,7 +52,7 @@ class PruneScreen(RunScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "export", "Export", id="prune.export",
                 tooltip="Write the model as it is set here"),
-        Binding("r", "recommended", "Recommended", id="prune.recommended",
+        Binding("r", "recommended", "Auto", id="prune.recommended",
                 tooltip="To the point that was chosen without the attack"),
         Binding("u", "undo", "Undo", id="prune.undo", tooltip="Back to where the slider was"),
         Binding("U", "redo", "Redo", show=False, id="prune.redo", tooltip="Undo the undoing"),
@@ -57,7 +61,7 @@ class PruneScreen(RunScreen):
         Binding("m", "mode", "Sets", show=False, id="prune.mode",
                 tooltip="What a typed value sets: count, fraction or threshold"),
         Binding("v", "layers", "Layers", id="prune.layers",
-                tooltip="The curve, or the layers: which neurons go where; figures on a low screen"),
+                tooltip="The curve, or which neurons go in which layer; figures on a low screen"),
         Binding("z", "zoom", "Zoom", show=False, id="prune.zoom",
                 tooltip="All room for the curve, and back"),
         Binding("plus,equals_sign", "scale(1)", "Zoom in", show=False, key_display="+",
@@ -206,7 +210,7 @@ class PruneScreen(RunScreen):
             if other is not None and other <= self.curves.end:
                 marks.append(Mark(other, label))
         dots = [WORDS[name] for name in TRUTH]
-        self.query_one(Chart).show(series, marks, (0.0, 1.0), dots=dots)
+        self.query_one(Chart).show(series, marks, SHARES, dots=dots)
 
     # The slider speaks
 
