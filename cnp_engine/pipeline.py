@@ -31,8 +31,9 @@ from cnp_engine.events import (
 )
 from cnp_engine.inbox import Requests
 from cnp_engine.rundir import RunDirectory
-from cnp_engine.serving import Desk, serve
+from cnp_engine.serving import serve
 from cnp_engine.stages import closing, committing, finding, judging, loading
+from cnp_engine.stages.desk import Desk
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Material

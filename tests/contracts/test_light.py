@@ -30,6 +30,7 @@ LIGHT = (
     "process",
     "rundir",
     "runs",
+    "serving",
     "settings",
     "state",
     "stopping",

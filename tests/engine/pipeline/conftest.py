@@ -26,6 +26,9 @@ SHORT = (
 """A schedule that passes through everything in seconds; its figures mean nothing."""
 
 
+TARGETED = (*SHORT, "targets=5")
+
+
 def demo_config(model: str = "demo_model.pth", *sets: str, seed: int = 0) -> RunConfig:
     values = {
         "model": str(ASSETS / model),
@@ -65,6 +68,14 @@ def drive(store: RunDirectory, stop_before: int | None = None) -> list[Event]:
         log.append(event)
         events.append(event)
     return events
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory, few: Path) -> tuple[RunDirectory, list[Event]]:
+    """A run of the short schedule that has come to its end; copy it to change it."""
+    config = demo_config("demo_model.pth", *TARGETED, f"data={few}")
+    store = RunDirectory.create(tmp_path_factory.mktemp("runs") / "whole", config)
+    return store, drive(store)
 
 
 def finished(events: list[Event]) -> Finished:

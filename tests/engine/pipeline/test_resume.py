@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from safetensors.torch import load_file
 
 from cnp_engine.events import Event, Finished, Progress, StageFinished
 from cnp_engine.rundir import RunDirectory
-from tests.engine.pipeline.conftest import SHORT, demo_config, drive
-
-TARGETED = (*SHORT, "targets=5")
+from tests.engine.pipeline.conftest import TARGETED, demo_config, drive
 
 
 def results(store: RunDirectory) -> tuple[bytes, bytes, bytes]:
@@ -20,13 +17,6 @@ def results(store: RunDirectory) -> tuple[bytes, bytes, bytes]:
         (store.path / "curve.json").read_bytes(),
         (store.exports / "purified.safetensors").read_bytes(),
     )
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory, few: Path) -> tuple[RunDirectory, list[Event]]:
-    config = demo_config("demo_model.pth", *TARGETED, f"data={few}")
-    store = RunDirectory.create(tmp_path_factory.mktemp("resume") / "whole", config)
-    return store, drive(store)
 
 
 def moments(events: list[Event]) -> list[int]:

@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 
 from cnp_engine import worker
-from cnp_engine.commands import Command, Evaluate
+from cnp_engine.commands import Command, Evaluate, Export
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import DataMissing
 from cnp_engine.events import (
     Evaluated,
     Event,
+    Exported,
     Finished,
     LabelFree,
     Measured,
@@ -24,15 +25,15 @@ from cnp_engine.events import (
     RunStarted,
     Warned,
 )
+from cnp_engine.inbox import Requests
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.serving import serve
 
 MODULE = "tests.engine.runs.stand_in"
 
 
-def pipeline(
-    config: RunConfig, store: RunDirectory, inbox: Callable[[], list[Command]]
-) -> Iterator[Event]:
-    """Say hello, then do what ``config.arch`` names, then finish."""
+def pipeline(config: RunConfig, store: RunDirectory, inbox: Requests) -> Iterator[Event]:
+    """Say hello, then do what ``config.arch`` names, then finish, and answer where it "serves"."""
     resumed = any(isinstance(r.value, RunStarted) for r in store.events().read()[:1])
     yield RunStarted(1, config.digest(), resumed, {"python": "3"}, "cpu", 1, os.getpid())
     try:
@@ -40,6 +41,22 @@ def pipeline(
     finally:
         store.write("cleaned-up", b"yes")
     yield Finished({"verdict": "no_evidence", "run": str(store.path)})
+    if config.arch == "serves":
+        yield from serve(store, _Desk(), inbox)
+
+
+class _Desk:
+    """Evaluates at once; an export takes a second."""
+
+    def prepare(self) -> None:
+        return
+
+    def answer(self, request: Evaluate | Export) -> Iterator[Event]:
+        if isinstance(request, Evaluate):
+            yield Evaluated(request.k, LabelFree(), Measured(), 0.0)
+        else:
+            time.sleep(1)
+            yield Exported((str(request.k),), "sha")
 
 
 def _ends(inbox: Callable[[], list[Command]]) -> Iterator[Event]:
@@ -104,6 +121,7 @@ def _answers(inbox: Callable[[], list[Command]]) -> Iterator[Event]:
 
 _BEHAVIOURS: dict[str, Callable[[Callable[[], list[Command]]], Iterator[Event]]] = {
     "ends": _ends,
+    "serves": _ends,
     "steps": _steps,
     "stuck": _stuck,
     "refuses": _refuses,
