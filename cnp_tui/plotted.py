@@ -24,7 +24,7 @@ REFERENCE = 0.01
 
 @dataclass(frozen=True)
 class Plotted:
-    """One chart. ``marks`` are (x, label), ``log`` fits its range, ``about`` defines what is drawn."""
+    """One chart. ``marks`` are (x, label); ``about`` defines what is drawn."""
 
     title: str
     series: Mapping[str, Points] = field(default_factory=dict)

@@ -185,6 +185,15 @@ class Chart(Container, can_focus=True):
     def names(self) -> tuple[str, ...]:
         return tuple(self._shown.series)
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was given is painted, as far as it can be seen."""
+        if not self.size or not self.region or not self._shown.series:
+            return True
+        if self.size.width < ROOM[0] or self.size.height < ROOM[1]:
+            return True
+        return self._plot is not None and bool(self._plot.size) and not self._stale
+
     def _changed(self) -> None:
         self._stale = True
         if self.is_mounted:

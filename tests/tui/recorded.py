@@ -30,7 +30,7 @@ from cnp_engine.events import (
     Warned,
 )
 from cnp_engine.rundir import RunDirectory
-from cnp_engine.state import RunState
+from cnp_engine.state import RunState, fold
 from cnp_tui.history import History
 from cnp_tui.link import Snapshot, Status
 
@@ -87,6 +87,14 @@ class Recorded:
         )
         self.records += records
         self._told = False
+
+    def hear_one(self, event: Event) -> None:
+        """As ``hear``, at the cost of one event however much was heard before."""
+        (record,) = _after(self.records, [event])
+        self.records.append(record)
+        state = fold(self.snapshot.state, record.value, record.at)
+        history = self.snapshot.history.extended([record])
+        self.change(state=state, history=history)
 
     def change(self, **fields: object) -> None:
         """Replace fields of the snapshot; the next poll tells."""

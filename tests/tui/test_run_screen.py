@@ -1,0 +1,421 @@
+"""Run: every key does what it says, every state says what is so."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from textual.widgets import Tabs
+
+from cnp_engine.commands import Cancel, Command, Continue, Pause
+from cnp_engine.errors import RunUnwritable
+from cnp_engine.events import Progress, Warned
+from cnp_engine.rundir import RunDirectory
+from cnp_tui.app import CnpApp
+from cnp_tui.screens.confirm import Confirm
+from cnp_tui.screens.home import HomeScreen
+from cnp_tui.screens.prune import PruneScreen
+from cnp_tui.screens.run import WatchScreen, layout
+from cnp_tui.widgets.chart import Chart
+from cnp_tui.widgets.notices import Notices
+from cnp_tui.widgets.outcome import Outcome
+from cnp_tui.widgets.picture import Picture
+from cnp_tui.widgets.stages import Stages
+from tests.tui.recorded import GONE, Recorded, recorded, state
+from tests.tui.screens import drawn, toasts, until, watching
+
+NORMAL, WIDE, FULL = (80, 24), (120, 40), (160, 50)
+
+
+def screen_of(app: CnpApp) -> WatchScreen:
+    assert isinstance(app.screen, WatchScreen), app.screen
+    return app.screen
+
+
+def current(app: CnpApp) -> str:
+    """The pane under the tabs."""
+    (pane,) = screen_of(app).query("#panes > .-current")
+    return pane.id or ""
+
+
+def maximized(app: CnpApp) -> str:
+    """The pane over the whole screen, if any."""
+    pane = screen_of(app).maximized
+    return (pane.id or "") if pane is not None else ""
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [
+        (60, 20, "one"), (79, 40, "one"), (120, 23, "one"), (80, 24, "stacked"),
+        (119, 60, "stacked"), (120, 24, "beside"), (160, 44, "beside"), (160, 45, "everything"),
+        (200, 50, "everything"),
+    ],
+)  # fmt: skip
+def test_layout(width: int, height: int, expected: str) -> None:
+    assert layout(width, height) == expected
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "pane"),
+    [
+        ("created", "outcome"), ("before", "outcome"), ("target", "classes"),
+        ("trigger", "trigger"), ("masks", "rates"), ("sweep", "rates"), ("failed", "outcome"),
+        ("finished", "outcome"), ("no_evidence", "outcome"),
+    ],
+)  # fmt: skip
+async def test_pane_that_tells_most_is_shown(name: str, pane: str) -> None:
+    app = watching(state(name))
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        assert current(app) == pane
+        assert app.screen.query_one(Tabs).active == f"tab-{pane}"
+
+
+@pytest.mark.asyncio
+async def test_a_picked_pane_stays_when_the_run_goes_on() -> None:
+    link = state("trigger")
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        await pilot.press("greater_than_sign")
+        assert current(app) == "classes"
+        link.hear(Progress("scores", 1, 80, {"recovery": 0.5}))
+        app.look()
+        await drawn(pilot)
+        assert current(app) == "classes"
+        await pilot.press("less_than_sign", "less_than_sign")
+        assert current(app) == "size"
+
+
+@pytest.mark.asyncio
+async def test_tabs_answer_to_the_mouse() -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        await pilot.click("#tab-log")
+        await until(pilot, lambda: current(app) == "log", "the log")
+        assert "started" in app.screen.query_one("#log").told[0]  # type: ignore[attr-defined]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "key", "expected"),
+    [
+        ("masks", "space", [Pause()]),
+        ("paused", "space", [Continue()]),
+        ("died", "space", []),
+        ("finished", "space", []),
+        ("replay", "space", []),
+    ],
+)
+async def test_space_pauses_and_continues(name: str, key: str, expected: list[Command]) -> None:
+    link = state(name)
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press(key)
+        assert link.sent == expected
+        assert len(toasts(app)) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("keys", "expected"), [(("x", "s"), 1), (("x", "c"), 0), (("x", "escape"), 0), (("s", "s"), 1)]
+)
+async def test_cancelling_asks(keys: tuple[str, str], expected: int) -> None:
+    link = state("masks")
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press(keys[0])
+        await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
+        await pilot.press(keys[1])
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen), "the answer")
+        assert [type(command) for command in link.sent] == [Cancel] * expected
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "woken", "told"),
+    [
+        ("created", 1, "goes on"),
+        ("died", 1, "goes on"),
+        ("failed", 1, "goes on"),
+        ("cancelled", 1, "goes on"),
+        ("finished", 0, "finished"),
+        ("damaged", 0, "There is no run"),
+        ("replay", 0, "recording"),
+    ],
+)
+async def test_s_goes_on_with_what_stopped(name: str, woken: int, told: str) -> None:
+    link = state(name)
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press("s")
+        assert link.woken == woken
+        assert told in toasts(app)[0]
+
+
+class Unwritable(Recorded):
+    """A run on a disk that is full."""
+
+    def send(self, command: Command) -> None:
+        raise RunUnwritable("No space is left on the disk.", "Make space there.")
+
+    def wake(self) -> None:
+        raise RunUnwritable("No space is left on the disk.", "Make space there.")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("name", "key"), [("masks", "space"), ("died", "s")])
+async def test_what_cannot_be_asked_is_a_sentence(name: str, key: str) -> None:
+    good = state(name)
+    app = watching(Unwritable("demo", good.records, good.snapshot.status))
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press(key)
+        assert toasts(app) == ["No space is left on the disk. Make space there."]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("key", ["d", "backspace", "escape"])
+async def test_leaving_leaves_the_run_at_work(key: str) -> None:
+    link = state("masks")
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen), "Home")
+        assert link.sent == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("masks", "no curve yet"), ("no_evidence", "nothing was pruned")],
+)
+@pytest.mark.parametrize("key", ["p", "e"])
+async def test_prune_and_export_say_why_not(name: str, told: str, key: str) -> None:
+    app = watching(state(name))
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press(key)
+        assert isinstance(app.screen, WatchScreen)
+        assert told in toasts(app)[0]
+
+
+@pytest.mark.asyncio
+async def test_p_prunes_and_back_leads_here() -> None:
+    app = watching(state("answering"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, PruneScreen), "Prune")
+        await pilot.press("backspace")
+        await until(pilot, lambda: isinstance(app.screen, WatchScreen), "Run")
+
+
+@pytest.mark.asyncio
+async def test_y_copies_the_command(tmp_path: Any) -> None:
+    link = state("finished")
+    link.run = RunDirectory(tmp_path, link.run.config)
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press("y")
+        await until(pilot, lambda: bool(toasts(app)), "a word")
+    copied = (tmp_path / "copied.txt").read_text("utf-8")
+    assert copied.startswith("cnp run --model /models/untrusted.pth --data demo --attack")
+
+
+@pytest.mark.asyncio
+async def test_v_cycles_the_view_of_every_picture() -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=WIDE) as pilot:
+        seen = []
+        for _ in range(4):
+            seen.append({picture.view for picture in app.screen.query(Picture)})
+            await pilot.press("v")
+        assert seen == [{"trigger"}, {"pattern"}, {"mask"}, {"trigger"}]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("size", "pane"), [(NORMAL, "rates"), (FULL, "loss")])
+async def test_z_zooms_the_pane_with_the_focus(size: tuple[int, int], pane: str) -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=size) as pilot:
+        await drawn(pilot)
+        app.screen.query_one(f"#{pane}").focus()
+        before = app.screen.query_one(f"#{pane}").size
+        await pilot.press("z")
+        await drawn(pilot)
+        assert maximized(app) == pane
+        assert app.screen.query_one(f"#{pane}").size.height > before.height
+        await pilot.press("backspace")
+        assert maximized(app) == ""
+        await pilot.press("z", "z")
+        assert maximized(app) == ""
+
+
+@pytest.mark.asyncio
+async def test_chart_keys_reach_the_chart_that_is_shown() -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        chart = app.screen.query_one("#rates", Chart)
+        assert app.focused is not chart
+        await pilot.press("L", "m", "left_square_bracket", "left_square_bracket")
+        assert (chart.log_axis, chart.smoothed, chart.crosshair) == (True, True, 42.0)
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        assert chart.crosshair is None
+
+
+@pytest.mark.asyncio
+async def test_chart_keys_say_so_where_no_chart_is_shown() -> None:
+    app = watching(state("finished"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press("L")
+        assert "No chart" in toasts(app)[0]
+
+
+@pytest.mark.asyncio
+async def test_another_stage_is_plotted_by_keys_and_by_mouse() -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        chart = app.screen.query_one("#rates", Chart)
+        assert chart.names == ("recovery",)
+        await pilot.press("k")
+        await until(pilot, lambda: chart.names == ("success",), "the trigger's success")
+        assert chart.unit == "trigger step"
+        await pilot.click("#side-stages", offset=(4, 1))
+        assert chart.unit == "target step"
+        await pilot.click("#side-stages", offset=(4, 3))
+        assert screen_of(app).query_one("#side-stages", Stages)._chosen is None
+
+
+@pytest.mark.asyncio
+async def test_live_values_appear_and_what_is_the_same_is_not_painted_again() -> None:
+    link = state("masks")
+    app = watching(link)
+    async with app.run_test(size=FULL) as pilot:
+        await drawn(pilot)
+        chart, other = (app.screen.query_one(f"#{name}", Chart) for name in ("rates", "loss"))
+        painted = other._drawn_at
+        link.hear(Progress("scores", 44, 80, {"recovery": 0.125}))
+        app.look()
+        await until(pilot, lambda: chart._shown.series["recovery"][-1] == (44.0, 0.125), "a point")
+        await drawn(pilot)
+        assert other._drawn_at == painted
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "tone", "told"),
+    [
+        ("created", "note", "s begins"),
+        ("warning", "warning", "moves only 62%"),
+        ("paused", "note", "space goes on"),
+        ("failed", "error", "Free memory on the device"),
+        ("cancelled", "warning", "Ctrl-C"),
+        ("died", "error", "s goes on"),
+        ("damaged", "error", GONE.what),
+    ],
+)
+async def test_what_matters_stands_above_the_panes(name: str, tone: str, told: str) -> None:
+    app = watching(state(name))
+    async with app.run_test(size=NORMAL):
+        notices = app.screen.query_one(Notices)
+        assert notices.display
+        assert notices.told[0].tone == tone
+        assert told in notices.told[0].text
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["masks", "finished", "no_evidence"])
+async def test_nothing_stands_there_where_all_is_well(name: str) -> None:
+    app = watching(state(name))
+    async with app.run_test(size=NORMAL):
+        assert app.screen.query_one(Notices).told == ()
+        assert not app.screen.query_one(Notices).display
+
+
+@pytest.mark.asyncio
+async def test_a_worker_that_dies_is_told_and_what_it_did_stays() -> None:
+    link = state("masks")
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        link.change(status="died")
+        app.look()
+        assert "gone" in app.screen.query_one(Notices).told[0].text
+        assert app.screen.query_one("#rates", Chart).names == ("recovery",)
+
+
+def shown_by(app: CnpApp) -> str:
+    return "\n".join(f"{name} {text}" for name, text in app.screen.query_one(Outcome)._rows)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("name", "has", "lacks"),
+    [
+        ("finished", ("toward class 5 (speed-80)", "6 of 600 neurons (1.00 %)",
+                      "ASR 100.0 % (99.6 to 100.0, n = 900) →\u00a00.6 % (0.2 to 1.3, n = 900)",
+                      "residual 99.2 %", "purified.pth", "repeat cnp run"), ("removed",)),
+        ("unlabelled", ("BA, ASR not measured", "retention"), ("RA ",)),
+        ("no_evidence", ("No evidence of a backdoor", "nothing was pruned"), ("pruned 0",)),
+        ("masks", ("toward class 5", "cpu (2 threads)  memory"), ("pruned",)),
+        ("created", ("Nothing is known yet",), ()),
+    ],
+)  # fmt: skip
+async def test_outcome_in_plain_words(
+    name: str, has: tuple[str, ...], lacks: tuple[str, ...]
+) -> None:
+    app = watching(state(name))
+    async with app.run_test(size=NORMAL):
+        told = shown_by(app)
+        assert [text for text in has if text not in told] == []
+        assert [text for text in lacks if text in told] == []
+
+
+@pytest.mark.asyncio
+async def test_panes_follow_a_live_resize() -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=FULL) as pilot:
+        await drawn(pilot)
+        for width, height, panes in ((80, 24, 1), (60, 15, 1), (120, 40, 1), (200, 50, 6)):
+            await pilot.resize_terminal(width, height)
+            await drawn(pilot)
+            visible = [w for w in app.screen.query("#panes > *") if w.display and w.size]
+            assert len(visible) == panes, (width, height)
+
+
+@pytest.mark.asyncio
+async def test_an_hour_of_progress_is_shown_without_a_pause() -> None:
+    """36,000 points: a look and what it draws stay far under the time between two looks."""
+    link = recorded("demo", "scores")
+    begin = 44
+    link.hear(*(Progress("scores", begin + i, 40_000, {"recovery": 0.5}) for i in range(36_000)))
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        loop, spent = asyncio.get_running_loop(), []
+        for i in range(5):
+            link.hear_one(Progress("scores", begin + 36_000 + i, 40_000, {"recovery": 0.6}))
+            before = loop.time()
+            app.look()
+            spent.append(loop.time() - before)
+            await drawn(pilot)
+        assert min(spent) < 0.05, spent
+
+
+@pytest.mark.asyncio
+async def test_more_warnings_than_fit_are_counted() -> None:
+    link = state("warning")
+    link.hear(*(Warned(f"code{i}", f"Something else is odd, number {i}, which is long.")
+                for i in range(6)))  # fmt: skip
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.pause()
+        rendered = str(app.screen.query_one(Notices).render())
+        assert rendered.count("\n") < 4
+        assert "more in the log" in rendered
