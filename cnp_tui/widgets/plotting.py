@@ -209,12 +209,13 @@ def thinned(xs: Floats, ys: Floats, columns: int, middle: bool = False) -> tuple
     if len(xs) <= columns:
         return xs, ys
     edges = np.linspace(0, len(xs), stretches, endpoint=False).astype(np.intp)
-    at = xs[edges]
+    ends = np.append(edges[1:], len(xs))
     if middle:
-        counts = np.diff(np.append(edges, len(xs)))
-        return at, np.add.reduceat(ys, edges) / counts
+        return xs[ends - 1], np.add.reduceat(ys, edges) / (ends - edges)
     low, high = np.minimum.reduceat(ys, edges), np.maximum.reduceat(ys, edges)
-    return np.repeat(at, 2), np.stack([low, high], axis=1).reshape(-1)
+    return np.stack([xs[edges], xs[ends - 1]], axis=1).reshape(-1), np.stack(
+        [low, high], axis=1
+    ).reshape(-1)
 
 
 def averaged(xs: Floats, ys: Floats) -> tuple[Floats, Floats]:

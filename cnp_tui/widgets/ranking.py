@@ -83,7 +83,7 @@ def text(bars: Sequence[Bar], threshold: float, glyphs: Glyphs, width: int) -> s
     if not bars:
         return "The classes are ranked in the target stage."
     columns = [c for c in _COLUMNS if any(getattr(bar, c[0]) is not None for bar in bars)]
-    room = width - NAME - 3 - 7 - sum(c[2] + 1 for c in columns)
+    room = width - NAME - 11 - sum(c[2] + 1 for c in columns)
     while columns and room < 8:
         room += columns.pop()[2] + 1
     scale = max([threshold * 1.25, *(bar.octaves or 0.0 for bar in bars)])
