@@ -20,7 +20,7 @@ from textual.widgets import Input
 
 from cnp_engine.errors import CnpError
 from cnp_tui import glyphs, leaving, preferences, themes
-from cnp_tui.ascii import Ascii, plain
+from cnp_tui.ascii import Ascii, Styled, plain
 from cnp_tui.link import Link, Live
 from cnp_tui.position import Position
 from cnp_tui.preferences import Preferences
@@ -281,6 +281,7 @@ class CnpApp(App[int], inherit_bindings=False):
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         filters = super().get_line_filters()
+        filters = [Styled(), *filters] if filters else filters
         return [*filters, self._ascii] if self._ascii.enabled else filters
 
     def get_key_display(self, binding: Binding) -> str:

@@ -10,6 +10,7 @@ import unicodedata
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.style import Style
 from textual.color import Color
 from textual.filter import LineFilter
 
@@ -34,6 +35,19 @@ _TABLE = {
     "\u00a0": " ",
     "⏎": "<",
 }
+
+
+class Styled(LineFilter):
+    """A canvas that has no size yet paints a segment without a style; Textual's filters trip on it.
+
+    Goes before them.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            segment if segment.style is not None else segment._replace(style=Style.null())
+            for segment in segments
+        ]
 
 
 class Ascii(LineFilter):

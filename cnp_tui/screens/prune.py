@@ -90,7 +90,7 @@ class PruneScreen(RunScreen):
             yield Static(id="said", markup=False)
             with Horizontal(id="typing"):
                 yield Label(id="kind")
-                yield Input(compact=True, restrict=r"[0-9.]*%?", id="typed")
+                yield Input(compact=True, restrict=r"[0-9.]*%?", select_on_focus=False, id="typed")
                 yield Label(id="meant", markup=False)
             yield Figures(id="figures")
             with Horizontal(id="lower"):
@@ -306,7 +306,8 @@ class PruneScreen(RunScreen):
 
     def on_typed(self, message: Typed) -> None:
         message.stop()
-        self._open(message.text)
+        before = self.query_one("#typed", Input).value if self.has_class("-typing") else ""
+        self._open(before + message.text)
 
     def action_type(self) -> None:
         self._open("")
