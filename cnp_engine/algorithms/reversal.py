@@ -12,7 +12,7 @@ Several (class, restart) pairs are reversed in one batch; each is independent of
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,9 +22,12 @@ from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.rates import share
-from cnp_engine.events import Progress, Rate, Stage
+from cnp_engine.events import Event, Progress, Rate, Stage
 
 Family = Literal["patch", "blend"]
+
+LOOK_EVERY = 8
+"""Steps between two looks at a search that is under way."""
 
 RAISE, RELAX = 1.06, 1 / 1.15
 """Factors a step on the weight of the mask's size above and below the wanted success."""
@@ -71,6 +74,11 @@ class Found:
     triggers: tuple[Trigger, ...]
     sizes: tuple[float, ...]
     steps: int
+
+
+def smallest(found: Found) -> Trigger:
+    """The smallest trigger that works; a failed search has infinite size."""
+    return min(zip(found.sizes, found.triggers, strict=True), key=lambda pair: pair[0])[1]
 
 
 class _Search:
@@ -173,11 +181,13 @@ def reverse(
     stage: Stage = "trigger",
     offset: int = 0,
     total: int | None = None,
-) -> Generator[Progress, None, Found]:
+    look: Callable[[Found], Event] | None = None,
+) -> Generator[Event, None, Found]:
     """Search one trigger for each entry of ``targets`` (repeat a class for restarts).
 
     Generator of progress whose return value is :class:`Found`. Images are (B, 3, H, W) in [0, 1]
-    on the network's device. ``offset`` and ``total`` place this search within its stage.
+    on the network's device. ``offset`` and ``total`` place this search within its stage. What
+    ``look`` makes of the best so far is yielded every few steps; it changes nothing.
     """
     search = _Search(family, targets, images_BCHW.shape[1:], plan, generator, images_BCHW.device)
     # short memory follows the changing weight of the L1 term; a fixed weight takes Adam's own
@@ -205,6 +215,8 @@ def reverse(
         }
         done = offset + step + 1
         yield Progress(stage, done, total or plan.steps, values, family)
+        if look is not None and (step + 1) % LOOK_EVERY == 0:
+            yield look(search.result(plan.adapt, step + 1))
     return search.result(plan.adapt, plan.steps)
 
 

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork, Perturbation
-from cnp_engine.algorithms.reversal import Family, ReversalPlan, Trigger, reverse
-from cnp_engine.events import Progress, TargetRow, finite
+from cnp_engine.algorithms.reversal import Family, Found, ReversalPlan, Trigger, reverse
+from cnp_engine.events import Event, TargetRow, TargetSizes, finite
 
 FAMILIES: tuple[Family, ...] = ("patch", "blend")
 
@@ -80,7 +80,7 @@ def rank_classes(
     threshold: float,
     eps: float,
     classes_at_once: int = 16,
-) -> Generator[Progress, None, Ranking]:
+) -> Generator[Event, None, Ranking]:
     """Reverse every class in both families and rank them. Returns :class:`Ranking`.
 
     ``threshold``: octaves under the median of the others from which a class is a suspect.
@@ -96,6 +96,10 @@ def rank_classes(
     done = 0
     for family in FAMILIES:
         sizes[family] = []
+
+        def so_far(found: Found, family: Family = family) -> TargetSizes:
+            return forming(family, [*sizes[family], *found.sizes], count)
+
         for group in groups:
             result = yield from reverse(
                 network,
@@ -107,6 +111,7 @@ def rank_classes(
                 stage="target",
                 offset=done,
                 total=total,
+                look=so_far,
             )
             done += plan.steps
             sizes[family] += result.sizes
@@ -115,6 +120,12 @@ def rank_classes(
             }
     votes = neuron_votes(network, images_BCHW, eps, generator)
     return rank(names, sizes, votes.tolist(), found, threshold)
+
+
+def forming(family: Family, sizes: Sequence[float], classes: int) -> TargetSizes:
+    """Sizes of the first classes, as far as they are known; the rest is yet to come."""
+    known = [finite(size) for size in sizes]
+    return TargetSizes(family, (*known, *[None] * (classes - len(known))))
 
 
 def rank(

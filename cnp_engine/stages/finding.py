@@ -5,7 +5,6 @@ Gets ``Material`` only: no label, no true trigger, no true target reaches this m
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +20,17 @@ from cnp_engine.algorithms.contrastive import (
     optimise_masks,
 )
 from cnp_engine.algorithms.overlay import answers
+from cnp_engine.algorithms.preview import preview
 from cnp_engine.algorithms.pruning import NOTHING, Strong
-from cnp_engine.algorithms.reversal import Family, Found, ReversalPlan, Trigger, reverse, success
+from cnp_engine.algorithms.reversal import (
+    Family,
+    Found,
+    ReversalPlan,
+    Trigger,
+    reverse,
+    smallest,
+    success,
+)
 from cnp_engine.algorithms.scores import NeuronScores, leave_one_out, score
 from cnp_engine.algorithms.target import Ranking, rank_by_votes, rank_classes
 from cnp_engine.config import RunConfig
@@ -31,7 +39,6 @@ from cnp_engine.events import (
     ScoresReady,
     StageStarted,
     TargetRanked,
-    TriggerPreview,
     TriggerReversed,
     Warned,
 )
@@ -129,7 +136,7 @@ def trigger_stage(material: Material, target: Target) -> Generator[Event, None, 
         wanted = [index] * material.config.reversal.restarts
         found = yield from reverse(
             material.network, material.optimise, wanted, family, plan, draws,
-            offset=number * plan.steps, total=total,
+            offset=number * plan.steps, total=total, look=lambda found: preview(smallest(found)),
         )  # fmt: skip
         strong += strengthened(found, family, material.config.reversal.boost)
         events.append(_reversed(material, found))
@@ -158,11 +165,6 @@ def _plan(config: RunConfig) -> ReversalPlan:
     )  # fmt: skip
 
 
-def smallest(found: Found) -> Trigger:
-    """The smallest trigger that works; a failed search has infinite size."""
-    return min(zip(found.sizes, found.triggers, strict=True), key=lambda pair: pair[0])[1]
-
-
 def strengthened(found: Found, family: Family, boost: float) -> list[Strong]:
     """Each restart at a strength of its own.
 
@@ -187,14 +189,6 @@ def _reversed(material: Material, found: Found) -> TriggerReversed:
     original = answers(material.network, material.select)
     rate = success(material.network, trigger, material.select, original) or NOTHING
     return TriggerReversed(trigger.target, rate, trigger.mask_l1, found.steps)
-
-
-def preview(trigger: Trigger) -> TriggerPreview:
-    """Pattern as RGB, mask as alpha."""
-    height, width = trigger.mask_HW.shape
-    rgba = torch.cat([trigger.pattern_CHW, trigger.mask_HW[None]]).mul(255).round().byte()
-    data = rgba.permute(1, 2, 0).contiguous().cpu().numpy().tobytes()
-    return TriggerPreview(trigger.target, height, width, base64.b64encode(data).decode())
 
 
 def _save_triggers(

@@ -12,7 +12,7 @@ import pytest
 
 from cnp_engine.algorithms import metrics
 
-DECIDING = ("overlay", "target", "reversal", "contrastive", "scores", "pruning", "rates")
+DECIDING = ("overlay", "target", "reversal", "contrastive", "scores", "pruning", "rates", "preview")
 FORBIDDEN_WORDS = ("label", "truth", "attack", "poison", "test")
 FORBIDDEN_HOMES = (
     "cnp_engine.attacks",

@@ -20,6 +20,7 @@ from cnp_engine.algorithms.target import (
     rank_by_votes,
     rank_classes,
 )
+from cnp_engine.events import Progress
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import (
     STRENGTH,
@@ -134,7 +135,7 @@ def ranking_of(strength: float, classes_at_once: int = 16) -> Ranking:
     network, (x, _) = planted(strength), coloured(32)
     before = Untouched(network.module)
     plan = ReversalPlan(steps=60, batch=8)
-    ranking, steps = finish(
+    ranking, said = finish(
         rank_classes(
             network, x, list("rgbk"), plan, generator(2), threshold=1.0, eps=0.1,
             classes_at_once=classes_at_once,
@@ -142,6 +143,7 @@ def ranking_of(strength: float, classes_at_once: int = 16) -> Ranking:
     )  # fmt: skip
     before.check()
     groups = math.ceil(4 / classes_at_once)
+    steps = [event for event in said if isinstance(event, Progress)]
     total = plan.steps * 2 * groups
     assert [step.done for step in steps] == list(range(1, total + 1))
     assert {(step.stage, step.total) for step in steps} == {("target", total)}
