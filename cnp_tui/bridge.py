@@ -6,6 +6,7 @@ back on its stdout, the result or the error.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from typing import Any
@@ -28,10 +29,39 @@ def call(task: str, **request: Any) -> dict[str, Any]:
         except BaseException:  # Ctrl-C included: a job of the foreground ends with it
             child.kill()
             raise
+    return _result(task, answer, child.returncode)
+
+
+async def ask(task: str, **request: Any) -> dict[str, Any]:
+    """``call`` for a program that goes on meanwhile; cancelled, it ends the process.
+
+    What the process prints beside its answer is dropped: a screen is painted over stderr.
+    """
+    import asyncio  # only a screen has a loop to wait on
+
+    child = await asyncio.create_subprocess_exec(
+        *process.argv("cnp_engine.tasks", task),
+        env=process.environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        answer, _ = await child.communicate(json.dumps(request).encode())
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+    assert child.returncode is not None
+    return _result(task, answer, child.returncode)
+
+
+def _result(task: str, answer: bytes, code: int) -> dict[str, Any]:
     try:
         reply: dict[str, Any] = json.loads(answer)
     except ValueError:
-        raise _died(task, child.returncode) from None
+        raise _died(task, code) from None
     if "error" in reply:
         error = reply["error"]
         raise revive(error["code"], error["what"], error["todo"], error["details"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from cnp_engine.errors import CnpError
+
 
 class Moved(Message):
     """A slider is being dragged: cheap answers only."""
@@ -19,3 +21,45 @@ class Rested(Message):
     def __init__(self, k: int) -> None:
         super().__init__()
         self.k = k
+
+
+class Edited(Message):
+    """A field of a run being put together holds another text."""
+
+    def __init__(self, key: str, text: str) -> None:
+        super().__init__()
+        self.key = key
+        self.text = text
+
+
+class Accepted(Message):
+    """Enter in such a field: on to what comes next."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+
+class Inspected(Message):
+    """What is known of the checkpoint at ``path``; ``trouble`` where no run would take it."""
+
+    def __init__(self, path: str, trouble: CnpError | None) -> None:
+        super().__init__()
+        self.path = path
+        self.trouble = trouble
+
+
+class Forced(Message):
+    """Whether a run that is where the new one shall be is replaced."""
+
+    def __init__(self, value: bool) -> None:
+        super().__init__()
+        self.value = value
+
+
+class Wanted(Message):
+    """The field of a setting shall be shown."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key

@@ -18,6 +18,13 @@ _WHAT: tuple[tuple[str, type[CnpError], str], ...] = (
 
 def check(config: RunConfig) -> None:
     """Raises the error of the first path of ``config`` that names nothing."""
+    for error in problems(config).values():
+        raise error
+
+
+def problems(config: RunConfig) -> dict[str, CnpError]:
+    """The error of every path of ``config`` that names nothing, by its setting."""
+    found: dict[str, CnpError] = {}
     values = config.absolute().values()
     for key, kind, noun in _WHAT:
         value = values[key]
@@ -25,4 +32,5 @@ def check(config: RunConfig) -> None:
             value = (value or "").partition(":")[2]
         if value and not Path(value).exists():
             option = "--" + key.replace("_", "-")
-            raise kind(f"There is no {noun} at {value}.", f"Check {option}.")
+            found[key] = kind(f"There is no {noun} at {value}.", f"Check {option}.")
+    return found

@@ -1,16 +1,322 @@
+"""A run put together: model, data, ground truth, settings, and a review of what will start."""
+
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Footer, Static
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import ClassVar, Literal, get_args
 
-from cnp_tui.link import Snapshot
+from textual import on, work
+from textual.actions import SkipAction
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Button, Footer, Input, OptionList, TabbedContent, TabPane, Tabs
+
+from cnp_engine import launch
+from cnp_engine.errors import CnpError
+from cnp_engine.files import absolute
+from cnp_engine.rundir import RunDirectory
+from cnp_tui import bridge, clipboard, draft, jobs
+from cnp_tui.aside import aside
+from cnp_tui.draft import CATALOGUE, OUT, Draft
+from cnp_tui.link import Live
+from cnp_tui.messages import Accepted, Edited, Forced, Inspected, Wanted
 from cnp_tui.screens.base import CnpScreen
+from cnp_tui.widgets.data_pane import DataPane
+from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.model_pane import ModelPane
+from cnp_tui.widgets.review_pane import ReviewPane
+from cnp_tui.widgets.settings_form import SettingsForm, in_words
+from cnp_tui.widgets.truth_pane import TruthPane
+
+Part = Literal["model", "data", "truth", "settings", "review"]
+PARTS: tuple[Part, ...] = get_args(Part)
+TITLES: Mapping[Part, str] = {
+    "model": "Model", "data": "Data", "truth": "Ground truth", "settings": "Settings",
+    "review": "Review",
+}  # fmt: skip
+
+FIELDS: Mapping[str, Part] = {
+    "model": "model", "data": "data", "clean": "data", "normalize": "data", "clean_dir": "data",
+    "attack": "truth", "trigger": "truth", OUT: "review",
+}  # fmt: skip
+"""Where a setting has a field of its own; every other is in the list of settings."""
+
+REST_S = 0.3
+"""How long typing rests before the disk is asked whether files are there."""
 
 
 class NewRunScreen(CnpScreen):
+    TOPIC = "New run"
+    ABOUT = (
+        "Choose the checkpoint to examine and some clean images, look at every setting if you "
+        "like, and start. The review shows the command that starts the same run from a shell."
+    )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "start", "Start", id="new.start", tooltip="Start the run as it stands"),
+        Binding("d", "demo", "Demo", id="new.demo",
+                tooltip="Fill in the model, images and attack that come with the program"),
+        Binding("f", "find", "Find", id="new.find",
+                tooltip="Look for checkpoints under the folder that is typed; again: stop looking"),
+        Binding("slash", "filter", "Filter", key_display="/", id="new.filter",
+                tooltip="Show only settings whose name or meaning has these words"),
+        Binding("r", "reset", "Reset", show=False, id="new.reset",
+                tooltip="Leave the highlighted setting at its default"),
+        Binding("y", "copy", "Copy", id="new.copy",
+                tooltip="Copy the command that starts the same run"),
+        Binding("right_square_bracket", "next(1)", "Next", key_display="]", id="new.next",
+                tooltip="The next part"),
+        Binding("left_square_bracket", "next(-1)", "Previous", key_display="[", show=False,
+                id="new.previous", tooltip="The part before"),
+        *(
+            Binding(f"f{number}", f"part('{part}')", TITLES[part], show=False,
+                    id=f"new.part.{part}", tooltip=f"{TITLES[part]}, also while typing")
+            for number, part in enumerate(PARTS, 2)
+        ),
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draft = Draft()
+        self._missing: Mapping[str, CnpError] = {}
+        self._refused: dict[str, CnpError] = {}
+        self._tried = False
+        self._starting = False
+
     def compose(self) -> ComposeResult:
-        yield Static("new_run", id="what")
+        kept = self.cnp.preferences
+        panes = {
+            "model": ModelPane(kept.models), "data": DataPane(kept.sources),
+            "truth": TruthPane(kept.attacks), "settings": SettingsForm(), "review": ReviewPane(),
+        }  # fmt: skip
+        with TabbedContent(id="parts"):
+            for number, part in enumerate(PARTS, 2):
+                with TabPane(f"F{number} {TITLES[part]}", id=part):
+                    yield panes[part]
         yield Footer()
 
-    def show(self, snapshot: Snapshot) -> None:
-        self.query_one("#what", Static).update(f"new_run {snapshot.status}")
+    def on_mount(self) -> None:
+        super().on_mount()
+        self.call_after_refresh(self.action_part, "model")
+        self._learn_devices()
+        self._bring_up_to_date()
+
+    @work(group="devices")
+    async def _learn_devices(self) -> None:
+        try:
+            found = await bridge.ask("devices")
+        except CnpError as error:
+            self.log(error)
+            return
+        self.query_one(SettingsForm).offer_devices(list(in_words(found["devices"])))
+
+    # What is typed
+
+    @on(Edited)
+    def _edited(self, event: Edited) -> None:
+        event.stop()
+        self.put(event.key, event.text)
+
+    def put(self, key: str, text: str) -> None:
+        """Every way of setting something comes through here."""
+        changed = self.draft.put(key, text)
+        if changed != self.draft:
+            self.draft = changed
+            self._bring_up_to_date()
+            self._ask_disk()
+            self._look_into(key)
+
+    @on(Forced)
+    def _force(self, event: Forced) -> None:
+        self.draft = replace(self.draft, force=event.value)
+        self._bring_up_to_date()
+        self._ask_disk()
+
+    def _look_into(self, key: str) -> None:
+        if key == "model":
+            self.query_one(ModelPane).look_into(self.draft.text("model"))
+        if key in ("data", "clean", "clean_dir") and not self.draft.problem(key):
+            config = self.draft.config()
+            asked = (self.draft.text("data").strip(), config.clean, config.clean_dir)
+            self.query_one(DataPane).look_into(asked)
+
+    @work(group="disk", exclusive=True)
+    async def _ask_disk(self) -> None:
+        await asyncio.sleep(REST_S)
+        await self._find_missing()
+
+    async def _find_missing(self) -> None:
+        now = self.draft
+        self._missing = await aside(lambda: draft.missing(now))
+        self._bring_up_to_date()
+
+    @on(Inspected)
+    def _inspected(self, event: Inspected) -> None:
+        path = str(absolute(event.path)) if event.path else ""
+        self._refused.pop(path, None)
+        if event.trouble is not None:
+            self._refused[path] = event.trouble
+        self._bring_up_to_date()
+
+    # What is wrong
+
+    def problems(self) -> dict[str, CnpError]:
+        """By field, in the order in which they are met."""
+        found = {**self._missing, **self.draft.problems()}
+        model = self.draft.text("model").strip()
+        refused = self._refused.get(str(absolute(model))) if model else None
+        if refused is not None and "model" not in found:
+            found["model"] = refused
+        return {key: found[key] for key in (*CATALOGUE, OUT) if key in found}
+
+    def _bring_up_to_date(self) -> None:
+        problems = self.problems()
+        met = {  # an untouched field is no mistake before a start was tried
+            key: error for key, error in problems.items() if self._tried or self.draft.text(key)
+        }
+        for field in self.query(Field):
+            field.show(self.draft.text(field.key), met.get(field.key))
+        self.query_one(SettingsForm).show(self.draft, met)
+        self.query_one(ReviewPane).show(self.draft, problems)
+
+    # Going about
+
+    @property
+    def part(self) -> Part:
+        active = self.query_one("#parts", TabbedContent).active
+        return next(part for part in PARTS if part == active)
+
+    def action_part(self, part: Part) -> None:
+        self.query_one("#parts", TabbedContent).active = part
+        self.call_after_refresh(self._focus_in, part)
+
+    def _focus_in(self, part: Part) -> None:
+        if part == "settings":
+            self.query_one("#catalogue", OptionList).focus()
+        elif part == "review":
+            self.query_one("#start", Button).focus()
+        else:
+            first = {"model": "model", "data": "data", "truth": "attack"}[part]
+            self._field(first).take_focus()
+
+    def _field(self, key: str) -> Field:
+        return self.query_one(f"#field-{key}", Field)
+
+    def action_next(self, step: int) -> None:
+        at = PARTS.index(self.part) + step
+        if 0 <= at < len(PARTS):
+            self.action_part(PARTS[at])
+
+    @on(Accepted)
+    def _accepted(self, event: Accepted) -> None:
+        """Enter in a field leads on: to the next field of the part, then to the next part."""
+        event.stop()
+        fields = [key for key, part in FIELDS.items() if part == self.part]
+        if self.part != "model" and event.key in fields[:-1]:
+            self._field(fields[fields.index(event.key) + 1]).take_focus()
+        else:
+            self.action_next(1) if self.part != "review" else self._focus_in("review")
+
+    @on(Wanted)
+    def _wanted(self, event: Wanted) -> None:
+        self.show_field(event.key)
+
+    def show_field(self, key: str) -> None:
+        part = FIELDS.get(key, "settings")
+        self.query_one("#parts", TabbedContent).active = part
+        if part == "settings":
+            self.query_one(SettingsForm).go_to(key)
+        else:
+            self.call_after_refresh(self._field(key).take_focus)
+
+    def action_back(self) -> None:
+        """Out of a field first; what was typed stays."""
+        if isinstance(self.focused, Input):
+            self.query_one(Tabs).focus()
+        else:
+            super().action_back()
+
+    # What is done
+
+    def action_demo(self) -> None:
+        for key, text in jobs.demo_inputs().items():
+            self.put(key, str(text))
+        self.action_part("review")
+
+    def action_find(self) -> None:
+        self.query_one("#parts", TabbedContent).active = "model"
+        self.query_one(ModelPane).find(self.draft.text("model").strip())
+        self.query_one("#checkpoints", OptionList).focus()
+
+    def action_filter(self) -> None:
+        self.query_one("#parts", TabbedContent).active = "settings"
+        self.call_after_refresh(self.query_one(SettingsForm).filter)
+
+    def action_reset(self) -> None:
+        if self.part != "settings":
+            self.notify("Settings are reset in the part Settings (F5).", severity="warning")
+        else:
+            self.query_one(SettingsForm).reset()
+
+    def action_copy(self) -> None:
+        clipboard.copy(self.cnp, self.draft.line(), what="Command copied")
+
+    async def action_start(self) -> None:
+        if self._starting:
+            raise SkipAction
+        self._starting = True
+        try:
+            await self._start()
+        finally:
+            self._starting = False
+
+    async def _start(self) -> None:
+        self._tried = True
+        await self._find_missing()
+        wrong = self.problems()
+        if wrong:
+            key, error = next(iter(wrong.items()))
+            self.cnp.tell(error)
+            self.show_field(key)
+            return
+        now = self.draft
+        try:
+            run = await aside(lambda: _begin(now))
+            worker = launch.start(run)
+            self._remember()
+            self.cnp.open_run(Live(run, worker))
+        except CnpError as error:
+            self.cnp.tell(error)
+
+    def _remember(self) -> None:
+        typed = self.draft.text
+        self.cnp.prefer(
+            self.cnp.preferences.used(
+                models=_place(typed("model")),
+                sources=typed("data").strip(),
+                attacks=_place(typed("attack")),
+            )
+        )
+
+    @on(Button.Pressed)
+    async def _pressed(self, event: Button.Pressed) -> None:
+        match event.button.id:
+            case "start":
+                await self.action_start()
+            case "copy":
+                self.action_copy()
+            case "demo":
+                self.action_demo()
+            case "find":
+                self.action_find()
+
+
+def _begin(wanted: Draft) -> RunDirectory:
+    place = jobs.Place(wanted.place(), wanted.force)
+    return jobs.begin(wanted.values(), (), None, place)
+
+
+def _place(text: str) -> str | None:
+    return str(absolute(text.strip())) if text.strip() else None

@@ -1,0 +1,73 @@
+"""One setting as a labelled line; what is wrong with it stands under it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Input, Label, Static
+
+from cnp_engine.errors import CnpError
+from cnp_tui.messages import Accepted, Edited
+from cnp_tui.widgets.path_input import PathInput
+
+
+class Field(Vertical):
+    """``editor`` is what is typed into; ``show`` brings both text and problem up to date."""
+
+    DEFAULT_CLASSES: ClassVar[str] = "field"
+
+    def __init__(self, key: str, label: str, editor: PathInput | Input) -> None:
+        super().__init__(id=f"field-{key.replace('.', '-')}")
+        self.key = key
+        self.editor = editor
+        self._label = label
+        self._problem = Static(classes="problem", markup=False)
+        self._shown: str | None = None
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(classes="line"):
+            yield Label(self._label, classes="label")
+            yield self.editor
+        yield self._problem
+
+    @property
+    def text(self) -> str:
+        return self.editor.text if isinstance(self.editor, PathInput) else self.editor.value
+
+    def show(self, text: str, problem: CnpError | None) -> None:
+        if isinstance(self.editor, PathInput):
+            self.editor.show(text)
+        elif text != self.editor.value:
+            with self.prevent(Input.Changed):
+                self.editor.value = text
+        said = f"! {problem.what} {problem.todo}".rstrip() if problem else ""
+        if said != self._shown:
+            self._shown = said
+            self._problem.update(Content(said))
+            self._problem.display = bool(said)
+            self.set_class(bool(said), "-wrong")
+
+    def take_focus(self) -> None:
+        (self.editor.line if isinstance(self.editor, PathInput) else self.editor).focus()
+
+    @on(PathInput.Changed)
+    @on(PathInput.Taken)
+    def _path(self, event: PathInput.Changed) -> None:
+        event.stop()
+        self.post_message(Edited(self.key, event.text))
+        if isinstance(event, PathInput.Taken):
+            self.post_message(Accepted(self.key))
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(Edited(self.key, event.value))
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(Accepted(self.key))
