@@ -227,11 +227,13 @@ def _differences(runs: Sequence[Compared]) -> Iterator[Line]:
 
 
 def series(runs: Sequence[Compared], what: Curve) -> dict[str, Points]:
-    """The curve of each run over the number of neurons pruned; numbered where names repeat."""
+    """The curve of each run over the share of its neurons pruned, in percent: networks differ."""
     found: dict[str, Points] = {}
     for name, run in zip(names(runs), runs, strict=True):
+        neurons = run.state.model.neurons if run.state.model else 1
         points = [(point.k, _value(point, what)) for point in run.state.curve.values()]
-        found[name] = tuple(sorted((float(k), value) for k, value in points if value is not None))
+        shares = [(100 * k / neurons, value) for k, value in points if value is not None]
+        found[name] = tuple(sorted(shares))
     return found
 
 

@@ -111,10 +111,11 @@ def compare(names: Sequence[str], as_json: bool) -> int:
         raise UsageError("There is only one run to compare.", "Name two or more.")
     if not as_json and terminal.fits():
         return terminal.start(None, "compare", [run.path for run in found])
-    from cnp_tui import comparing
+    from cnp_tui import comparison
 
-    rows = [comparing.row(run) for run in found]
-    print(json.dumps({"runs": rows}, indent=2) if as_json else comparing.table(rows))
+    read = [comparison.read(run) for run in found]
+    rows = {"runs": comparison.table(read)}
+    print(json.dumps(rows, indent=2) if as_json else comparison.text(read))
     return 0
 
 

@@ -68,7 +68,7 @@ class CompareScreen(CnpScreen):
                 with Horizontal(classes="buttons"):
                     for curve in CURVES:
                         yield Button(NAMES[curve], id=f"curve-{curve}", compact=True)
-                yield Chart("", unit="neurons pruned", form=percent, id="curves")
+                yield Chart("", unit="% of neurons pruned", form=percent, id="curves")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -114,7 +114,7 @@ class CompareScreen(CnpScreen):
     def _show_curves(self) -> None:
         chart = self.query_one("#curves", Chart)
         name = NAMES[self._curve]
-        chart.entitle(name, "neurons pruned", f"{name} was not measured")
+        chart.entitle(name, "% of neurons pruned", f"{name} was not measured")
         chart.show(comparison.series(self._runs, self._curve), y_range=(0.0, 1.0))
         for curve in CURVES:
             button = self.query_one(f"#curve-{curve}", Button)
