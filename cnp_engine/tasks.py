@@ -48,8 +48,18 @@ def doctor() -> Any:
     return {"checks": _import("cnp_engine.doctor").checks()}
 
 
+def survey(**request: Any) -> Any:
+    """What a data source holds, with a few pictures."""
+    return _import("cnp_engine.survey").survey(**request)
+
+
+def devices() -> Any:
+    return {"devices": _import("cnp_engine.devices").devices()}
+
+
 TASKS: dict[str, Task] = {
-    task.__name__: task for task in (inspect, evaluate, prune, export, report, doctor)
+    task.__name__: task
+    for task in (inspect, evaluate, prune, export, report, doctor, survey, devices)
 }
 
 
