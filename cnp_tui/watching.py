@@ -14,7 +14,16 @@ from cnp_engine import events as ev
 from cnp_engine.config import RunConfig
 from cnp_engine.events import STAGES, Stage
 from cnp_engine.export.definitions import DEFINITIONS, NAMES
-from cnp_engine.export.wording import ABSENT, count, mebibytes, percent, plural, rate, seconds
+from cnp_engine.export.wording import (
+    ABSENT,
+    count,
+    interval,
+    mebibytes,
+    percent,
+    plural,
+    rate,
+    seconds,
+)
 from cnp_engine.state import RunState, StageState
 from cnp_tui.history import Points
 from cnp_tui.link import Snapshot
@@ -178,7 +187,13 @@ def _figures(state: RunState, arrow: str) -> Iterator[Row]:
 
 
 def _moved(old: ev.Rate | None, new: ev.Rate | None, measured: bool, arrow: str) -> str:
-    return f"{rate(old)} {arrow}\u00a0{rate(new)}" if measured else rate(old)
+    """Both with their intervals; the number of images once where it is the same."""
+    if not measured:
+        return rate(old)
+    if old is None or new is None or old.n != new.n:
+        return f"{rate(old)} {arrow}\u00a0{rate(new)}"
+    was, now = (f"{percent(one.value)} ({interval(one)})" for one in (old, new))
+    return f"{was} {arrow}\u00a0{now}, n = {count(old.n)}"
 
 
 def _files(state: RunState) -> Iterator[Row]:

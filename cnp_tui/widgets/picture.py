@@ -30,7 +30,8 @@ Rgb = tuple[int, int, int]
 Pixels = list[list[Rgb]]
 
 CHECKERS: tuple[Rgb, Rgb] = ((72, 72, 72), (96, 96, 96))
-"""Behind what is see-through."""
+NOTHING: tuple[Rgb, Rgb] = ((0, 0, 0), (0, 0, 0))
+"""Behind what is see-through; letters have no room for a pattern behind a pattern."""
 
 CHECKER = 4
 """Pixels of a field of the checkerboard."""
@@ -100,7 +101,8 @@ class Picture(Widget):
         if self._rgba is None:
             return _words(self._empty, room, ground)
         size = self._pixels_size
-        pixels = fitted(seen(self._rgba, size.height, size.width, self.view), room)
+        behind = NOTHING if glyphs.mode == "ascii" else CHECKERS
+        pixels = fitted(seen(self._rgba, size.height, size.width, self.view, behind), room)
         if glyphs.mode == "ascii":
             rows = _letters(pixels, ground)
         else:
@@ -108,7 +110,9 @@ class Picture(Widget):
         return _centred(rows, len(pixels[0]) if pixels else 0, room, ground)
 
 
-def seen(rgba: bytes, height: int, width: int, view: View) -> Pixels:
+def seen(
+    rgba: bytes, height: int, width: int, view: View, behind: tuple[Rgb, Rgb] = CHECKERS
+) -> Pixels:
     """What ``view`` shows of the picture, opaque."""
     strongest = max(rgba[3::4], default=0) or 1
     rows: Pixels = []
@@ -117,18 +121,18 @@ def seen(rgba: bytes, height: int, width: int, view: View) -> Pixels:
         for x in range(width):
             at = 4 * (y * width + x)
             colour = (rgba[at], rgba[at + 1], rgba[at + 2])
-            row.append(_mixed(colour, rgba[at + 3] / strongest, x, y, view))
+            field = behind[(x // CHECKER + y // CHECKER) % 2]
+            row.append(_mixed(colour, rgba[at + 3] / strongest, field, view))
         rows.append(row)
     return rows
 
 
-def _mixed(colour: Rgb, share: float, x: int, y: int, view: View) -> Rgb:
+def _mixed(colour: Rgb, share: float, behind: Rgb, view: View) -> Rgb:
     if view == "pattern":
         return colour
     if view == "mask":
         grey = round(255 * share)
         return (grey, grey, grey)
-    behind = CHECKERS[(x // CHECKER + y // CHECKER) % 2]
     red, green, blue = (
         round(share * over + (1 - share) * under)
         for over, under in zip(colour, behind, strict=True)

@@ -34,6 +34,9 @@ SMOOTHING = 0.9
 """Weight of the past in the moving average."""
 
 
+Range = tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Curve:
     """One series as it is drawn; ``style`` a colour of Rich, ``marker`` at its newest point."""
@@ -118,46 +121,62 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
         return max(1, self.size.width - self.margin_left - 2)
 
     @property
-    def zoomed(self) -> bool:
-        return not self._auto_x_min and self._user_x_min is None
+    def rows(self) -> int:
+        return max(1, self.size.height - self.margin_bottom - 2)
+
+    @property
+    def window(self) -> Range | None:
+        """The part of the x axis that zoom or pan has come to; None for the whole."""
+        now = (self._x_min, self._x_max)
+        return None if now == (self._user_x_min, self._user_x_max) or self._auto_x_min else now
 
     def draw(
         self,
         curves: Sequence[Curve],
         uprights: Sequence[Upright],
-        y_range: tuple[float, float] | None,
+        y_range: Range | None,
         mode: Mode,
         *,
         log: bool,
         smooth: bool,
     ) -> None:
-        """Everything anew."""
+        """Everything anew; a window that was zoomed or panned to stays."""
+        window = self.window or (-math.inf, math.inf)
+        drawn = [
+            (curve, *prepared(curve.points, window, 2 * self.columns, log,
+                              smooth and not curve.dots))
+            for curve in curves
+        ]  # fmt: skip
+        drawn = [one for one in drawn if len(one[1])]
         self.clear()
-        self._frame(None if log else y_range, log)
-        window = (self._x_min, self._x_max) if self.zoomed else (-math.inf, math.inf)
-        hires = HIRES[mode]
-        for curve in curves:
-            xs, ys = prepared(
-                curve.points, window, 2 * self.columns, log, smooth and not curve.dots
-            )
-            if not len(xs):
-                continue
-            if curve.dots:
-                self.scatter(xs, ys, marker=curve.marker, marker_style=curve.style)
-                continue
-            self.plot(xs, ys, line_style=curve.style, hires_mode=hires)
-            self.scatter(xs[-1:], ys[-1:], marker=curve.marker, marker_style=curve.style)
+        self._frame(drawn, uprights, None if log else y_range, log)
+        for curve, xs, ys in drawn:
+            if not curve.dots:
+                self.plot(xs, ys, line_style=curve.style, hires_mode=HIRES[mode])
+                xs, ys = xs[-1:], ys[-1:]
+            self.scatter(xs, ys, marker=curve.marker, marker_style=curve.style)
         for upright in uprights:
             if window[0] <= upright.x <= window[1]:
                 self.add_v_line(upright.x, line_style=upright.style)
 
-    def _frame(self, y_range: tuple[float, float] | None, log: bool) -> None:
-        height = max(1, self.size.height - self.margin_bottom - 2)
-        self.set_y_formatter(Ticks(max(2, height // ROWS_A_TICK), log))
+    def _frame(
+        self,
+        drawn: Sequence[tuple[Curve, Floats, Floats]],
+        uprights: Sequence[Upright],
+        y_range: Range | None,
+        log: bool,
+    ) -> None:
+        """Ticks that fit, and limits half a cell outside: the frame hides no point."""
+        self.set_y_formatter(Ticks(max(2, self.rows // ROWS_A_TICK), log))
         self.set_x_formatter(Ticks(max(2, self.columns // 10), whole=True))
-        low, high = y_range or (None, None)
-        if (low, high) != (self._user_y_min, self._user_y_max):
-            self.set_ylimits(low, high)
+        whole_y = (self._y_min, self._y_max) == (self._user_y_min, self._user_y_max)
+        if self.window is None:
+            ends = [one[1][[0, -1]] for one in drawn]
+            found = [float(x) for end in ends for x in end] + [one.x for one in uprights]
+            self.set_xlimits(*_around(found, self.columns))
+        if whole_y or self._auto_y_min:
+            found = [float(y) for one in drawn for y in (one[2].min(), one[2].max())]
+            self.set_ylimits(*_around(y_range or found, self.rows))
 
     def _render_scatter_plot(self, dataset: ScatterPlot) -> None:
         """Markers at the very edge stay inside the frame, which is drawn over it later."""
@@ -178,6 +197,15 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
         """The x of a column of the terminal."""
         left = self.query_one("#plot").region.x
         return self.get_coordinate_from_pixel(screen_x - left, 0)[0]
+
+
+def _around(values: Sequence[float], cells: int) -> tuple[float | None, float | None]:
+    """Half a cell more than ``values`` on each side; None, None where there are none."""
+    if not values:
+        return None, None
+    low, high = min(values), max(values)
+    spare = (high - low) / (2 * cells) or 0.5
+    return low - spare, high + spare
 
 
 def prepared(
@@ -213,9 +241,8 @@ def thinned(xs: Floats, ys: Floats, columns: int, middle: bool = False) -> tuple
     if middle:
         return xs[ends - 1], np.add.reduceat(ys, edges) / (ends - edges)
     low, high = np.minimum.reduceat(ys, edges), np.maximum.reduceat(ys, edges)
-    return np.stack([xs[edges], xs[ends - 1]], axis=1).reshape(-1), np.stack(
-        [low, high], axis=1
-    ).reshape(-1)
+    at, peaks = np.stack([xs[edges], xs[ends - 1]], axis=1), np.stack([low, high], axis=1)
+    return at.reshape(-1), peaks.reshape(-1)
 
 
 def averaged(xs: Floats, ys: Floats) -> tuple[Floats, Floats]:

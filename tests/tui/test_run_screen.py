@@ -359,7 +359,7 @@ def shown_by(app: CnpApp) -> str:
     ("name", "has", "lacks"),
     [
         ("finished", ("toward class 5 (speed-80)", "6 of 600 neurons (1.00 %)",
-                      "ASR 100.0 % (99.6 to 100.0, n = 900) →\u00a00.6 % (0.2 to 1.3, n = 900)",
+                      "ASR 100.0 % (99.6 to 100.0) →\u00a00.6 % (0.2 to 1.3), n = 900",
                       "residual 99.2 %", "purified.pth", "repeat cnp run"), ("removed",)),
         ("unlabelled", ("BA, ASR not measured", "retention"), ("RA ",)),
         ("no_evidence", ("No evidence of a backdoor", "nothing was pruned"), ("pruned 0",)),

@@ -199,7 +199,9 @@ async def test_a_chart_by_keys() -> None:
         assert plot._x_min < middle
         await pilot.press("right", "right", "minus", "up", "down", "0")
         await drawn(pilot)
-        assert (plot._x_min, plot._x_max) == (0.0, 999.0)
+        assert -20.0 < plot._x_min < 0.0
+        assert 999.0 < plot._x_max < 1020.0
+        assert plot.window is None
         await pilot.press("left_square_bracket")
         assert chart.border_subtitle == "pruned 999  loss 999"
         await pilot.press("right_square_bracket")
@@ -207,7 +209,7 @@ async def test_a_chart_by_keys() -> None:
         await pilot.press("L", "m")
         await drawn(pilot)
         assert str(chart.border_title).startswith("Rates (log) (smoothed)")
-        assert plot._y_max == pytest.approx(math.log10(970), abs=0.05)
+        assert plot._y_max == pytest.approx(math.log10(999), abs=0.5)
 
 
 @pytest.mark.asyncio
