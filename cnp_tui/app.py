@@ -198,9 +198,12 @@ class CnpApp(App[int], inherit_bindings=False):
 
     def look(self) -> None:
         """Pull a snapshot; the shown screen gets it where something is different."""
-        if self.link is not None and self.link.poll() and isinstance(self.screen, RunScreen):
-            self.screen.say()
-            self.screen.show(self.link.snapshot)
+        screen = self.screen
+        if self.link is None or not self.link.poll():
+            return
+        if isinstance(screen, RunScreen) and screen.is_mounted:  # else it pulls one when it is
+            screen.say()
+            screen.show(self.link.snapshot)
 
     # What is said
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import locale
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,5 +45,17 @@ def fitting(wanted: Mode | None = None) -> Glyphs:
     """``wanted`` where the user said it; else what the locale can show."""
     if wanted is not None:
         return BY_MODE[wanted]
-    encoding = locale.getpreferredencoding(False).lower().replace("-", "")
-    return BRAILLE if encoding == "utf8" else ASCII
+    return BRAILLE if _shows_utf8(os.environ) else ASCII
+
+
+def _shows_utf8(env: Mapping[str, str]) -> bool:
+    """As the environment says it. Python itself takes C for UTF-8, and may have set LC_CTYPE so.
+
+    Where nothing is set, as in many containers, the terminal outside nearly always shows it.
+    """
+    coerced = env.get("LC_CTYPE") == "C.UTF-8" and not env.get("LC_ALL")
+    names = ("LC_ALL", "LANG") if coerced and env.get("LANG") else ("LC_ALL", "LC_CTYPE", "LANG")
+    said = next((env[name] for name in names if env.get(name)), "")
+    if said:
+        return "utf8" in said.lower().replace("-", "")
+    return locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"

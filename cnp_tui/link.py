@@ -12,9 +12,9 @@ from typing import Literal, Protocol
 
 from cnp_engine import launch
 from cnp_engine.commands import Command
-from cnp_engine.errors import CnpError, RunLocked
+from cnp_engine.errors import CnpError, RunLocked, RunMissing
 from cnp_engine.eventlog import EventRecord, EventTail
-from cnp_engine.rundir import RunDirectory
+from cnp_engine.rundir import CONFIG, RunDirectory
 from cnp_engine.state import RunState, fold
 from cnp_tui.history import History
 
@@ -84,11 +84,20 @@ class Live:
         try:
             alive = self.run.locked()  # asked first: what a dead worker said last is still read
             records = self._tail.poll()
+            self._check()
         except CnpError as error:
             self.snapshot = replace(before, status="damaged", answering=False, trouble=error)
             return before.trouble is None
         self.snapshot = _look(before, records, alive)
         return bool(records) or self.snapshot != before
+
+    def _check(self) -> None:
+        """A log that is not there is an empty one, unless the whole run is gone. RunMissing."""
+        if not (self.run.path / CONFIG).exists():
+            raise RunMissing(
+                f"The run {self.run.path} is not there any more.",
+                "Put its folder back, or go to Home with 1.",
+            )
 
     def send(self, command: Command) -> None:
         self.run.commands().append(command)

@@ -83,7 +83,8 @@ class RunScreen(CnpScreen):
         self.show(self.link.snapshot)
 
     def on_screen_resume(self) -> None:
-        self.show(self.link.snapshot)
+        if self.is_mounted:
+            self.show(self.link.snapshot)
 
     def show(self, snapshot: Snapshot) -> None:
         raise NotImplementedError

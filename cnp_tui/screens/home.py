@@ -119,6 +119,11 @@ class HomeScreen(CnpScreen):
         return self._index.place
 
     @property
+    def complete(self) -> bool:
+        """Whether everything there is to know is on the screen."""
+        return self._index.complete
+
+    @property
     def entry(self) -> Entry | None:
         """The highlighted run."""
         path = self.table.current
@@ -134,7 +139,7 @@ class HomeScreen(CnpScreen):
     # Looking at the folder
 
     def _look(self) -> None:
-        if not self.is_current or not self.is_mounted:
+        if not self.is_active or not self.is_mounted:
             return
         self._index.scan()
         self._read()

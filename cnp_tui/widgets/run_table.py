@@ -10,6 +10,7 @@ from typing import ClassVar
 from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.color import Color
 from textual.events import Resize
@@ -98,6 +99,12 @@ class RunTable(DataTable[Text]):
                 self.add_column(column.title, width=column.width)
             self.repaint()
             self._go_to(here)
+
+    def action_select_cursor(self) -> None:
+        """The screen says why nothing opens where there is nothing."""
+        if not self.row_count:
+            raise SkipAction
+        super().action_select_cursor()
 
     def _cells(self, entry: Entry, now: float) -> tuple[Text, ...]:
         style = self._style(COLOURS.get(entry.verdict or entry.status))
