@@ -170,7 +170,10 @@ class WatchScreen(RunScreen):
         rows = watching.outcome(config, snapshot, self.cnp.glyphs.arrow)
         if state.summary is not None:
             rows = (*rows, ("repeat", command_line(config)))
-        self.query_one(Outcome).update(title, rows, watching.definitions(state))
+        plotted = plots(config, snapshot, self._stages.stage)
+        about = [plot.about for plot in plotted.values() if plot.about]
+        notes = dict.fromkeys([*watching.definitions(state), *about])
+        self.query_one(Outcome).update(title, rows, tuple(notes))
 
     def _plot(self) -> None:
         """The stage that is chosen or at work, in the three charts."""
@@ -179,7 +182,7 @@ class WatchScreen(RunScreen):
             chart = self.query_one(f"#{place}", Chart)
             chart.entitle(plot.title, plot.unit, plot.empty)
             chart.suggest_log(plot.log)
-            chart.tooltip = plot.about or None
+            self.query_one(f"#tab-{place}", Tab).tooltip = plot.about or None
             marks = [Mark(x, label) for x, label in plot.marks]
             chart.show(plot.series, marks, plot.y_range)
 
@@ -216,7 +219,8 @@ class WatchScreen(RunScreen):
             hide = key in ELSEWHERE[wanted]
             tabs.hide(f"tab-{key}") if hide else tabs.show(f"tab-{key}")
         self._turn_to(self._pane or "rates")
-        self._follow(self.link.snapshot)
+        if not self._picked:
+            self._follow(self.link.snapshot)
 
     def _turn_to(self, pane: str) -> None:
         """Show ``pane``, or the next best where it stands elsewhere."""

@@ -22,11 +22,13 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widgets import Static
 
 from cnp_tui.glyphs import Mode
 from cnp_tui.history import Points
+from cnp_tui.widgets.borders import border
 
 if TYPE_CHECKING:
     from textual_plot import PlotWidget
@@ -143,6 +145,7 @@ class Chart(Container, can_focus=True):
         self._pinned = False
         self._plot: Plot | None = None
         self._loading = False
+        self._drawn_size = Size(0, 0)
         self._drawn_at = -EVERY_S
         self._stale = True
         self._later: Timer | None = None
@@ -207,7 +210,10 @@ class Chart(Container, can_focus=True):
         self._stale = True
         self.call_after_refresh(self._draw_soon)
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
+        if event.size == self._drawn_size:
+            return
+        self._drawn_size = event.size
         self._stale = True
         self.call_after_refresh(self._draw_soon)
 
@@ -304,8 +310,7 @@ class Chart(Container, can_focus=True):
         ]
         how = [word for word, on in (("log", self.log_axis), ("smoothed", self.smoothed)) if on]
         head = escape(" ".join([self.title, *(f"({word})" for word in how)]).strip())
-        self.border_title = "  ".join([head, *legend])
-        self.border_subtitle = escape(self._inspected() or self._marked())
+        border(self, "  ".join([head, *legend]), escape(self._inspected() or self._marked()))
 
     def _marked(self) -> str:
         marks = [f"{mark.label} at {self._form_x(mark.x)}" for mark in self._shown.marks]

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from cnp_tui.watching import Row
+from cnp_tui.widgets.borders import border
 
 NAME = 10
 
@@ -37,14 +38,19 @@ class Outcome(VerticalScroll, can_focus=True):
 
     def update(self, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
         """``notes`` stand below, muted: what the figures mean."""
-        self.border_title = title
+        border(self, title)
         self._rows, self._notes = tuple(rows), tuple(notes)
         self._paint()
 
     def on_resize(self) -> None:
         self._paint()
 
+    def on_show(self) -> None:
+        self._paint()
+
     def _paint(self) -> None:
+        if not self.display:
+            return  # an update of text lays the whole screen out again
         # the gutter is kept free also while nothing is scrolled
         width = self.scrollable_content_region.width - (not self.show_vertical_scrollbar)
         now = (width, self._rows, self._notes)

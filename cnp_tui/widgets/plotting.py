@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from textual.geometry import Region, Size
 from textual_hires_canvas import Canvas
 from textual_plot import HiResMode, PlotWidget
 from textual_plot.axis_formatter import AxisFormatter
@@ -116,6 +117,25 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
         self.invert_mouse_wheel = True
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 6
 
+    def _rerender(self) -> None:
+        """Soon, once, and only the lines that come out different: half of what would be sent."""
+        if not self._needs_rerender:
+            self._needs_rerender = True
+            self.call_later(self.render)
+
+    def render(self) -> str:
+        if not self._needs_rerender:
+            return ""
+        canvases = list(self.query(Canvas))
+        before = [(canvas._canvas_size, canvas._buffer, canvas._styles) for canvas in canvases]
+        for canvas in canvases:
+            canvas._refreshes_pending += 1
+        super().render()
+        for canvas, drawn in zip(canvases, before, strict=True):
+            canvas._refreshes_pending -= 1
+            _refresh(canvas, *drawn)
+        return ""
+
     @property
     def columns(self) -> int:
         return max(1, self.size.width - self.margin_left - 2)
@@ -197,6 +217,17 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
         """The x of a column of the terminal."""
         left = self.query_one("#plot").region.x
         return self.get_coordinate_from_pixel(screen_x - left, 0)[0]
+
+
+def _refresh(canvas: Canvas, size: Size, buffer: list[list[str]], styles: list[list[str]]) -> None:
+    """Paint what is no longer as it was."""
+    if size != canvas._canvas_size:
+        canvas.refresh()
+        return
+    was, now = zip(buffer, styles, strict=True), zip(canvas._buffer, canvas._styles, strict=True)
+    lines = [y for y, (old, new) in enumerate(zip(was, now, strict=True)) if old != new]
+    if lines:
+        canvas.refresh(*(Region(0, y, size.width, 1) for y in lines))
 
 
 def _around(values: Sequence[float], cells: int) -> tuple[float | None, float | None]:

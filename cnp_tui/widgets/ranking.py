@@ -18,6 +18,7 @@ from cnp_engine.events import TargetSizes
 from cnp_engine.export.wording import figure
 from cnp_engine.state import RunState
 from cnp_tui.glyphs import Glyphs
+from cnp_tui.widgets.borders import border
 
 if TYPE_CHECKING:
     from cnp_tui.app import CnpApp
@@ -159,13 +160,18 @@ class Ranking(VerticalScroll, can_focus=True):
     def update(self, state: RunState) -> None:
         self._bars = bars(state)
         forming = " (so far)" if self._bars and state.target is None else ""
-        self.border_title = f"Target classes{forming}"
+        border(self, f"Target classes{forming}")
         self._paint()
 
     def on_resize(self) -> None:
         self._paint()
 
+    def on_show(self) -> None:
+        self._paint()
+
     def _paint(self) -> None:
+        if not self.display:
+            return  # an update of text lays the whole screen out again
         # the gutter is kept free also while nothing is scrolled
         width = self.scrollable_content_region.width - (not self.show_vertical_scrollbar)
         if width < 1:
@@ -175,7 +181,7 @@ class Ranking(VerticalScroll, can_focus=True):
         if told != self._told:
             self._told = told
             self.query_one(Static).update(Content(told))
-            self.border_subtitle = self._meaning(glyphs) if self._bars else ""
+            border(self, subtitle=self._meaning(glyphs) if self._bars else "")
 
     def _meaning(self, glyphs: Glyphs) -> str:
         octaves = "octave" if self._threshold == 1 else "octaves"

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.widget import Widget
 
@@ -79,10 +79,14 @@ class Stages(Widget, can_focus=True):
         self._paint()
 
     def _paint(self) -> None:
-        lines = self._said()
-        if lines != self._lines:
-            self._lines = lines
+        before, self._lines = self._lines, self._said()
+        if len(before) != len(self._lines):
             self.refresh()
+            return
+        width = self.content_size.width
+        for y, pair in enumerate(zip(before, self._lines, strict=True)):
+            if pair[0] != pair[1]:
+                self.refresh(Region(0, y, width, 1).translate(self.gutter.top_left))
 
     def _said(self) -> tuple[str, ...]:
         glyphs = cast("CnpApp", self.app).glyphs
@@ -135,7 +139,8 @@ def beside(state: RunState) -> tuple[str, ...]:
     told = [state.started.device] if state.started is not None else []
     told += memory(state)
     if state.worker_at is not None and state.at is not None:
-        told.append(seconds(state.at - state.worker_at))
+        spent = state.at - state.worker_at
+        told.append(f"{spent:.0f} s" if spent < 60 else seconds(spent))
     return tuple(told)
 
 

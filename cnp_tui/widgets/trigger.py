@@ -17,6 +17,7 @@ from cnp_engine.events import TriggerPreview
 from cnp_engine.export.wording import figure, percent, rate
 from cnp_engine.state import RunState
 from cnp_tui.phrases import class_name
+from cnp_tui.widgets.borders import border
 from cnp_tui.widgets.picture import VIEWS, Picture, View
 
 SAID: Mapping[View, str] = {
@@ -78,11 +79,19 @@ class TriggerPane(Vertical, can_focus=True):
             self._target = known[(known.index(self._target) + way) % len(known)]
             self._paint()
 
+    def on_show(self) -> None:
+        self._paint()
+
     def _paint(self) -> None:
+        if not self.display:
+            return
         preview = self._state.previews.get(self._target) if self._target is not None else None
-        self.border_title = "Trigger" if preview is None else f"Trigger, {SAID[self.view]}"
         several = len(self._state.previews)
-        self.border_subtitle = f"{several} targets, left and right" if several > 1 else ""
+        border(
+            self,
+            "Trigger" if preview is None else f"Trigger, {SAID[self.view]}",
+            f"{several} targets, left and right" if several > 1 else "",
+        )
         picture = self.query_one(Picture)
         if preview is None:
             picture.update(None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import pytest
-from textual.widgets import Tabs
 
 from cnp_engine.commands import Cancel, Command, Continue, Pause
 from cnp_engine.errors import RunUnwritable
@@ -57,21 +57,26 @@ def test_layout(width: int, height: int, expected: str) -> None:
     assert layout(width, height) == expected
 
 
-@pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("name", "pane"),
-    [
-        ("created", "outcome"), ("before", "outcome"), ("target", "classes"),
-        ("trigger", "trigger"), ("masks", "rates"), ("sweep", "rates"), ("failed", "outcome"),
-        ("finished", "outcome"), ("no_evidence", "outcome"),
-    ],
-)  # fmt: skip
-async def test_pane_that_tells_most_is_shown(name: str, pane: str) -> None:
-    app = watching(state(name))
+async def each(names: Iterable[str]) -> AsyncIterator[tuple[str, CnpApp]]:
+    """One application that opens a run in each of these states."""
+    app = watching(state("masks"))
     async with app.run_test(size=NORMAL) as pilot:
-        await drawn(pilot)
-        assert current(app) == pane
-        assert app.screen.query_one(Tabs).active == f"tab-{pane}"
+        for name in names:
+            app.open_run(state(name))
+            await pilot.pause()
+            await until(pilot, lambda: screen_of(app).is_mounted, "the screen")
+            yield name, app
+
+
+@pytest.mark.asyncio
+async def test_pane_that_tells_most_is_shown() -> None:
+    expected = {
+        "created": "outcome", "before": "outcome", "target": "classes", "trigger": "trigger",
+        "masks": "rates", "sweep": "rates", "failed": "outcome", "finished": "outcome",
+        "no_evidence": "outcome",
+    }  # fmt: skip
+    shown = {name: current(app) async for name, app in each(expected)}
+    assert shown == expected
 
 
 @pytest.mark.asyncio
@@ -84,6 +89,11 @@ async def test_a_picked_pane_stays_when_the_run_goes_on() -> None:
         assert current(app) == "classes"
         link.hear(Progress("scores", 1, 80, {"recovery": 0.5}))
         app.look()
+        await drawn(pilot)
+        assert current(app) == "classes"
+        await pilot.resize_terminal(*WIDE)
+        await drawn(pilot)
+        await pilot.resize_terminal(*NORMAL)
         await drawn(pilot)
         assert current(app) == "classes"
         await pilot.press("less_than_sign", "less_than_sign")
@@ -308,34 +318,28 @@ async def test_live_values_appear_and_what_is_the_same_is_not_painted_again() ->
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("name", "tone", "told"),
-    [
-        ("created", "note", "s begins"),
-        ("warning", "warning", "moves only 62%"),
-        ("paused", "note", "space goes on"),
-        ("failed", "error", "Free memory on the device"),
-        ("cancelled", "warning", "Ctrl-C"),
-        ("died", "error", "s goes on"),
-        ("damaged", "error", GONE.what),
-    ],
-)
-async def test_what_matters_stands_above_the_panes(name: str, tone: str, told: str) -> None:
-    app = watching(state(name))
-    async with app.run_test(size=NORMAL):
+async def test_what_matters_stands_above_the_panes() -> None:
+    expected = {
+        "created": ("note", "s begins"),
+        "warning": ("warning", "moves only 62%"),
+        "paused": ("note", "space goes on"),
+        "failed": ("error", "Free memory on the device"),
+        "cancelled": ("warning", "Ctrl-C"),
+        "died": ("error", "s goes on"),
+        "damaged": ("error", GONE.what),
+    }
+    async for name, app in each(expected):
         notices = app.screen.query_one(Notices)
-        assert notices.display
-        assert notices.told[0].tone == tone
-        assert told in notices.told[0].text
+        assert notices.display, name
+        assert notices.told[0].tone == expected[name][0]
+        assert expected[name][1] in notices.told[0].text
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("name", ["masks", "finished", "no_evidence"])
-async def test_nothing_stands_there_where_all_is_well(name: str) -> None:
-    app = watching(state(name))
-    async with app.run_test(size=NORMAL):
-        assert app.screen.query_one(Notices).told == ()
-        assert not app.screen.query_one(Notices).display
+async def test_nothing_stands_there_where_all_is_well() -> None:
+    async for name, app in each(["masks", "finished", "no_evidence"]):
+        notices = app.screen.query_one(Notices)
+        assert (notices.told, notices.display) == ((), False), name
 
 
 @pytest.mark.asyncio
@@ -355,26 +359,24 @@ def shown_by(app: CnpApp) -> str:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize(
-    ("name", "has", "lacks"),
-    [
-        ("finished", ("toward class 5 (speed-80)", "6 of 600 neurons (1.00 %)",
-                      "ASR 100.0 % (99.6 to 100.0) →\u00a00.6 % (0.2 to 1.3), n = 900",
-                      "residual 99.2 %", "purified.pth", "repeat cnp run"), ("removed",)),
-        ("unlabelled", ("BA, ASR not measured", "retention"), ("RA ",)),
-        ("no_evidence", ("No evidence of a backdoor", "nothing was pruned"), ("pruned 0",)),
-        ("masks", ("toward class 5", "cpu (2 threads)  memory"), ("pruned",)),
-        ("created", ("Nothing is known yet",), ()),
-    ],
-)  # fmt: skip
-async def test_outcome_in_plain_words(
-    name: str, has: tuple[str, ...], lacks: tuple[str, ...]
-) -> None:
-    app = watching(state(name))
-    async with app.run_test(size=NORMAL):
+async def test_outcome_in_plain_words() -> None:
+    asr = "ASR 100.0 % (99.6 to 100.0) →\u00a00.6 % (0.2 to 1.3), n = 900"
+    expected: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+        "finished": (
+            ("toward class 5 (speed-80)", "6 of 600 neurons (1.00 %)", asr, "residual 99.2 %",
+             "purified.pth", "repeat cnp run"),
+            ("removed",),
+        ),
+        "unlabelled": (("BA, ASR not measured", "retention"), ("RA ",)),
+        "no_evidence": (("No evidence of a backdoor", "nothing was pruned"), ("pruned 0",)),
+        "masks": (("toward class 5", "cpu (2 threads)  memory"), ("pruned",)),
+        "created": (("Nothing is known yet",), ()),
+    }  # fmt: skip
+    async for name, app in each(expected):
+        has, lacks = expected[name]
         told = shown_by(app)
-        assert [text for text in has if text not in told] == []
-        assert [text for text in lacks if text in told] == []
+        assert [text for text in has if text not in told] == [], name
+        assert [text for text in lacks if text in told] == [], name
 
 
 @pytest.mark.asyncio
