@@ -197,10 +197,14 @@ def _moved(old: ev.Rate | None, new: ev.Rate | None, measured: bool, arrow: str)
 
 
 def _files(state: RunState) -> Iterator[Row]:
+    """The folder once, then what is in it."""
     paths = tuple(state.summary.get("exports", ())) if state.summary else ()
     if not paths and state.exported is not None:
         paths = state.exported.paths
-    yield from zip(("exports", *[""] * len(paths)), paths, strict=False)
+    folders = dict.fromkeys(str(Path(path).parent) for path in paths)
+    for number, folder in enumerate(folders):
+        yield "" if number else "exports", folder
+        yield "", ", ".join(Path(path).name for path in paths if str(Path(path).parent) == folder)
 
 
 def facts(state: RunState) -> Iterator[Row]:

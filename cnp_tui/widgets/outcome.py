@@ -72,7 +72,9 @@ def laid_out(rows: Sequence[Row], width: int) -> list[str]:
     beside = max(12, width - NAME)
     found: list[str] = []
     for name, text in rows:
-        wrapped = textwrap.wrap(_together(text), beside, subsequent_indent="  ") or [""]
+        wrapped = textwrap.wrap(
+            _together(text), beside, subsequent_indent="  ", break_on_hyphens=False
+        ) or [""]
         found.append(f"{name:<{NAME}}{wrapped[0]}")
         found += [" " * NAME + line for line in wrapped[1:]]
     return found
