@@ -6,7 +6,6 @@ back on its stdout, the result or the error.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import subprocess
 from typing import Any
@@ -37,23 +36,20 @@ async def ask(task: str, **request: Any) -> dict[str, Any]:
 
     What the process prints beside its answer is dropped: a screen is painted over stderr.
     """
-    import asyncio  # only a screen has a loop to wait on
+    from cnp_tui.aside import aside  # only a screen has an event loop to wait on
 
-    child = await asyncio.create_subprocess_exec(
-        *process.argv("cnp_engine.tasks", task),
+    child = subprocess.Popen(  # noqa: S603  # our own module, no shell
+        process.argv("cnp_engine.tasks", task),
         env=process.environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     try:
-        answer, _ = await child.communicate(json.dumps(request).encode())
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-            await child.wait()
-    assert child.returncode is not None
+        answer, _ = await aside(lambda: child.communicate(json.dumps(request).encode()))
+    except BaseException:  # nobody waits for the answer any more
+        child.kill()
+        raise
     return _result(task, answer, child.returncode)
 
 

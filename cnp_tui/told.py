@@ -76,8 +76,9 @@ def _network(found: Mapping[str, Any]) -> list[Told]:
 
 def data(found: Mapping[str, Any]) -> tuple[Told, ...]:
     """The answer of ``survey``."""
-    counts: Mapping[str, Any] = found["counts"]
-    named = [f"{_n(value)} {name.replace('_', ' ')}" for name, value in counts.items() if value]
+    counts: Mapping[str, int | None] = found["counts"]
+    splits = [f"{count(value)} {name}" for name in ("train", "test") if (value := counts[name])]
+    used = f"; {count(counts['clean'] or 0)} taken as clean, without labels"
     height, width = found["size"]
     labelled = (
         Told("labels", "the test images are labelled: BA can be measured", "good")
@@ -85,13 +86,23 @@ def data(found: Mapping[str, Any]) -> tuple[Told, ...]:
         else Told("labels", "none: retention and residual are measured, BA and ASR are not", "note")
     )
     rows = [
-        Told("images", ", ".join(named)),
+        Told("images", ", ".join(splits) + used),
         labelled,
         Told("size", f"{height}x{width} pixels"),
         Told("classes", _classes(found["classes"])),
     ]
     rows += [Told("note", notice, "note") for notice in found["notices"]]
     return tuple(row for row in rows if row.text)
+
+
+def devices(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The answer of ``devices``, as names to choose from and what each is."""
+    rows = [("auto", "the fastest that is there")]
+    for each in found["devices"]:
+        free, whole = each["free_bytes"], size(each["memory_bytes"])
+        memory = whole if free is None else f"{size(free)} free of {whole}"
+        rows.append((each["name"], f"{each['title']}, {memory}"))
+    return rows
 
 
 def size(value: int) -> str:
@@ -111,10 +122,6 @@ def age(seconds: float) -> str:
         if seconds >= length:
             return f"{plural(int(seconds // length), unit)} ago"
     return "just now"
-
-
-def _n(value: Any) -> str:
-    return count(value) if isinstance(value, int) else str(value)
 
 
 def _classes(names: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from cnp_tui.comparison import CURVES, NAMES, Compared, Curve
 from cnp_tui.link import Link
 from cnp_tui.screens.base import CnpScreen
 from cnp_tui.widgets.chart import Chart
+from cnp_tui.widgets.late import late
 
 EVERY_S = 2.0
 """Between two looks at runs that are still at work."""
@@ -89,7 +90,8 @@ class CompareScreen(CnpScreen):
         runs = await aside(lambda: [_look(given) for given in self._given])
         if runs != self._runs:
             self._runs = runs
-            self._show()
+            with late():
+                self._show()
 
     # What is shown
 

@@ -17,7 +17,7 @@ from cnp_engine import launch
 from cnp_engine.errors import CnpError
 from cnp_engine.files import absolute
 from cnp_engine.rundir import RunDirectory
-from cnp_tui import bridge, clipboard, draft, jobs
+from cnp_tui import bridge, clipboard, draft, jobs, told
 from cnp_tui.aside import aside
 from cnp_tui.draft import CATALOGUE, OUT, Draft
 from cnp_tui.link import Live
@@ -25,9 +25,10 @@ from cnp_tui.messages import Accepted, Edited, Forced, Inspected, Wanted
 from cnp_tui.screens.base import CnpScreen
 from cnp_tui.widgets.data_pane import DataPane
 from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.late import late
 from cnp_tui.widgets.model_pane import ModelPane
 from cnp_tui.widgets.review_pane import ReviewPane
-from cnp_tui.widgets.settings_form import SettingsForm, in_words
+from cnp_tui.widgets.settings_form import SettingsForm
 from cnp_tui.widgets.truth_pane import TruthPane
 
 Part = Literal["model", "data", "truth", "settings", "review"]
@@ -84,6 +85,7 @@ class NewRunScreen(CnpScreen):
         self._refused: dict[str, CnpError] = {}
         self._tried = False
         self._starting = False
+        self._devices_asked = False
 
     def compose(self) -> ComposeResult:
         kept = self.cnp.preferences
@@ -100,7 +102,6 @@ class NewRunScreen(CnpScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self.call_after_refresh(self.action_part, "model")
-        self._learn_devices()
         self._bring_up_to_date()
 
     @work(group="devices")
@@ -110,7 +111,8 @@ class NewRunScreen(CnpScreen):
         except CnpError as error:
             self.log(error)
             return
-        self.query_one(SettingsForm).offer_devices(list(in_words(found["devices"])))
+        with late():
+            self.query_one(SettingsForm).offer_devices(told.devices(found))
 
     # What is typed
 
@@ -150,7 +152,8 @@ class NewRunScreen(CnpScreen):
     async def _find_missing(self) -> None:
         now = self.draft
         self._missing = await aside(lambda: draft.missing(now))
-        self._bring_up_to_date()
+        with late():
+            self._bring_up_to_date()
 
     @on(Inspected)
     def _inspected(self, event: Inspected) -> None:
@@ -208,6 +211,13 @@ class NewRunScreen(CnpScreen):
         at = PARTS.index(self.part) + step
         if 0 <= at < len(PARTS):
             self.action_part(PARTS[at])
+
+    @on(TabbedContent.TabActivated)
+    def _shown(self, event: TabbedContent.TabActivated) -> None:
+        """The devices are asked for when they are first seen: that costs two seconds of a core."""
+        if self.part == "settings" and not self._devices_asked:
+            self._devices_asked = True
+            self._learn_devices()
 
     @on(Accepted)
     def _accepted(self, event: Accepted) -> None:

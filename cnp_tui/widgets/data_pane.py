@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, HorizontalScroll, Vertical, VerticalScroll
+from textual.containers import Horizontal, ItemGrid, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label
 
@@ -19,6 +19,7 @@ from cnp_tui import bridge, told
 from cnp_tui.completion import Rules
 from cnp_tui.told import Told
 from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.late import late
 from cnp_tui.widgets.path_input import PathInput
 from cnp_tui.widgets.picture import Picture
 from cnp_tui.widgets.rows import Rows
@@ -27,6 +28,9 @@ REST_S = 0.5
 """How long a source rests before it is surveyed."""
 
 SOURCES = Rules((".zip", ".npz"), folders=True, prefixes=SOURCE_PREFIXES, names=SOURCE_NAMES)
+
+SMALL, LARGE = 18, 34
+"""Columns of a thumbnail: of half its pixels, or of all where there is room."""
 
 Asked = tuple[str, int, str | None]
 """Source, number of clean images, folder of clean images."""
@@ -63,7 +67,11 @@ class DataPane(Vertical):
         yield Field("clean_dir", "Clean from", folder)
         with VerticalScroll(id="survey"):
             yield Rows(id="surveyed")
-            yield HorizontalScroll(id="thumbnails", can_focus=False)
+            yield ItemGrid(id="thumbnails", min_column_width=SMALL)
+
+    def on_resize(self) -> None:
+        tall = self.screen.has_class("-tall")
+        self.query_one(ItemGrid).min_column_width = LARGE if tall else SMALL
 
     def look_into(self, asked: Asked) -> None:
         """Say what is at a source, soon; a newer question ends an older one."""
@@ -91,8 +99,9 @@ class DataPane(Vertical):
         await self._show(told.data(found), found["thumbnails"])
 
     async def _show(self, rows: Sequence[Told], thumbnails: Sequence[Mapping[str, Any]]) -> None:
-        self.query_one("#surveyed", Rows).update(rows)
-        shown = self.query_one("#thumbnails")
-        await shown.remove_children()
-        await shown.mount_all(Thumbnail(each) for each in thumbnails)
-        shown.display = bool(thumbnails)
+        with late():
+            self.query_one("#surveyed", Rows).update(rows)
+            shown = self.query_one("#thumbnails")
+            await shown.remove_children()
+            await shown.mount_all(Thumbnail(each) for each in thumbnails)
+            shown.display = bool(thumbnails)

@@ -28,6 +28,7 @@ from cnp_tui.messages import Accepted, Edited, Inspected
 from cnp_tui.scan import File, Scan
 from cnp_tui.told import Told
 from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.late import late
 from cnp_tui.widgets.path_input import PathInput
 from cnp_tui.widgets.rows import Rows
 
@@ -73,7 +74,8 @@ class ModelPane(Vertical):
         """Those of the recents that are still there."""
         files = await aside(lambda: _files(self._recent))
         if self._scan is None and files:
-            self._list(files, "used before")
+            with late():
+                self._list(files, "used before")
 
     # Finding
 
@@ -167,8 +169,9 @@ class ModelPane(Vertical):
         self.post_message(Inspected(path, trouble))
 
     def _show(self, rows: Sequence[Told]) -> None:
-        self.query_one("#inspected", Rows).update(rows)
-        self.query_one("#inspection").scroll_home(animate=False)
+        with late():
+            self.query_one("#inspected", Rows).update(rows)
+            self.query_one("#inspection").scroll_home(animate=False)
 
 
 async def _ask(place: Path) -> Known:

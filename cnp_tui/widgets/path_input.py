@@ -235,12 +235,15 @@ class PathInput(Vertical):
             self._settled = self.line.value
             self.close()
             return False
-        if self._answers(chosen):
-            self._settled = chosen.text
-        self._type(chosen.text)
-        if self._answers(chosen):
-            self.close()
-            self.post_message(self.Taken(self, chosen.text))
+        if not self._answers(chosen):
+            self._type(chosen.text)
+            return True
+        self._settled = chosen.text
+        with self.line.prevent(Input.Changed):  # said here, so that it is said before it is taken
+            self._type(chosen.text)
+        self.close()
+        self.post_message(self.Changed(self, chosen.text))
+        self.post_message(self.Taken(self, chosen.text))
         return True
 
     def _answers(self, chosen: Candidate) -> bool:

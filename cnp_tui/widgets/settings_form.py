@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual import on
@@ -173,17 +173,23 @@ class SettingsForm(Vertical):
         default = settings.show(self._draft.base().values()[key]) if not item.required else ""
         usual = f" By itself: {default}." if default else ""
         head = Content.styled(key, "bold") + f"   {item.help}."
-        self.query_one("#setting-help", Static).update(head + f"\nGive {item.expects}.{usual}")
+        self._say("#setting-help", head + f"\nGive {item.expects}.{usual}")
         editor = self.query_one("#setting-text", Editor)
         text = self._draft.text(key)
         if editor.value != text:
             with editor.prevent(Input.Changed):
                 editor.value = text
         editor.placeholder = default
-        said = self.query_one("#setting-problem", Static)
-        said.update(Content(f"! {problem.what} {problem.todo}" if problem else ""))
-        said.display = problem is not None
+        told = f"! {problem.what} {problem.todo}" if problem else ""
+        self._say("#setting-problem", Content(told)).display = bool(told)
         self._choose_from(key)
+
+    def _say(self, place: str, text: Content) -> Static:
+        """The same text is not laid out again."""
+        shown = self.query_one(place, Static)
+        if shown.content != text:
+            shown.update(text)
+        return shown
 
     def _choose_from(self, key: str) -> None:
         listed = self.query_one("#choices", OptionList)
@@ -264,9 +270,3 @@ class SettingsForm(Vertical):
 
 def _group(key: str) -> str:
     return key.rpartition(".")[0]
-
-
-def in_words(found: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, str]]:
-    """The answer of the task ``devices``, as (name, what it is)."""
-    for row in found:
-        yield str(row["name"]), str(row.get("value", ""))

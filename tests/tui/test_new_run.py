@@ -1,0 +1,316 @@
+"""New run: every key, every mistake at its field, and a start that is the line that was shown."""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.binding import Binding
+from textual.pilot import Pilot
+from textual.widgets import Button, Checkbox, Input, OptionList, Static, TabbedContent, Tabs
+
+from cnp_engine import launch
+from cnp_engine.config import RunConfig
+from cnp_engine.rundir import RunDirectory
+from cnp_tui import jobs, preferences
+from cnp_tui.app import CnpApp
+from cnp_tui.draft import CATALOGUE
+from cnp_tui.preferences import Preferences
+from cnp_tui.screens.new_run import NewRunScreen
+from cnp_tui.screens.run import WatchScreen
+from cnp_tui.widgets.data_pane import Thumbnail
+from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.rows import Rows
+from cnp_tui.widgets.settings_form import SettingsForm
+from tests.engine.models.hostile import PICKLES, torch_zip
+from tests.tui.screens import toasts, until
+
+asyncio = pytest.mark.asyncio
+DEMO = jobs.demo_inputs()
+
+
+@asynccontextmanager
+async def new_run(
+    size: tuple[int, int] = (80, 24),
+) -> AsyncIterator[tuple[Pilot[int], NewRunScreen]]:
+    app = CnpApp(None, "new")
+    app.animation_level = "none"
+    async with app.run_test(size=size) as pilot:
+        screen = app.screen
+        assert isinstance(screen, NewRunScreen)
+        await until(pilot, lambda: isinstance(app.focused, Input), "the first field")
+        yield pilot, screen
+
+
+def part(screen: NewRunScreen) -> str:
+    return screen.query_one("#parts", TabbedContent).active
+
+
+def text_of(screen: NewRunScreen, place: str) -> str:
+    return str(screen.query_one(place, Static).content)
+
+
+def problem(screen: NewRunScreen, key: str) -> str:
+    shown = screen.query_one(f"#field-{key} .problem", Static)
+    return str(shown.content) if shown.display else ""
+
+
+async def idle(pilot: Pilot[int], screen: NewRunScreen) -> None:
+    """Out of the first field, so that letters are keys."""
+    await pilot.pause()
+    while isinstance(screen.focused, Input):  # a list of candidates is closed first
+        await pilot.press("escape")
+    await until(pilot, lambda: isinstance(screen.focused, Tabs), "the row of parts")
+
+
+def test_every_binding_has_an_id_and_a_tooltip() -> None:
+    bindings = [each for each in NewRunScreen.BINDINGS if isinstance(each, Binding)]
+    assert len({each.id for each in bindings}) == len(bindings)
+    assert all(each.tooltip for each in bindings)
+
+
+@asyncio
+async def test_parts_by_key_and_by_mouse() -> None:
+    async with new_run() as (pilot, screen):
+        for key, name in zip(
+            ("f3", "f4", "f5", "f6", "f2"),
+            ("data", "truth", "settings", "review", "model"),
+            strict=True,
+        ):
+            await pilot.press(key)
+            assert part(screen) == name
+        await idle(pilot, screen)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: isinstance(screen.focused, Input), "the field of the data")
+        assert part(screen) == "data"
+        await idle(pilot, screen)
+        await pilot.press("left_square_bracket")
+        assert part(screen) == "model"
+        await pilot.click("#--content-tab-review")
+        assert part(screen) == "review"
+
+
+@asyncio
+async def test_letters_are_typed_while_a_field_has_the_focus() -> None:
+    async with new_run() as (pilot, screen):
+        await pilot.press(*"sdfyrqt")
+        assert screen.draft.text("model") == "sdfyrqt"
+        await pilot.press("backspace")
+        assert screen.draft.text("model") == "sdfyrq"
+        assert part(screen) == "model"
+
+
+@asyncio
+async def test_escape_leaves_the_field_and_then_the_screen() -> None:
+    async with new_run() as (pilot, screen):
+        await pilot.press("x")
+        await idle(pilot, screen)
+        assert screen.draft.text("model") == "x"
+        await pilot.press("backspace")
+        await until(pilot, lambda: pilot.app.screen is not screen, "Home")
+
+
+@asyncio
+async def test_the_demo_in_two_keys_is_the_embedded_job() -> None:
+    async with new_run() as (pilot, screen):
+        await idle(pilot, screen)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(screen.focused, Button), "the review")
+        assert dict(screen.draft.given) == DEMO
+        assert part(screen) == "review"
+        line = text_of(screen, "#command")
+        assert shlex.split(line)[:4] == ["cnp", "run", "--model", DEMO["model"]]
+
+
+@asyncio
+async def test_copy_and_reset_say_what_they_did(home: Path) -> None:
+    async with new_run() as (pilot, screen):
+        await idle(pilot, screen)
+        await pilot.press("y")
+        assert (home / "copied.txt").read_text() == "cnp run --model FILE --data SOURCE\n"
+        await pilot.press("r")
+        assert "Settings are reset in the part Settings" in toasts(screen.cnp)[-1]
+
+
+@asyncio
+async def test_a_start_that_cannot_be_is_told_at_the_field(home: Path) -> None:
+    async with new_run() as (pilot, screen):
+        assert problem(screen, "model") == ""
+        await idle(pilot, screen)
+        await pilot.press("s")
+        await until(pilot, lambda: bool(problem(screen, "model")), "the problem")
+        assert problem(screen, "model").startswith("! No checkpoint is given.")
+        await until(pilot, lambda: isinstance(screen.focused, Input), "the field")
+        await pilot.press(*"/no.pth")
+        await until(pilot, lambda: "no checkpoint at /no.pth" in problem(screen, "model"), "disk")
+        assert not home.exists()
+
+
+@asyncio
+async def test_enter_leads_from_field_to_field() -> None:
+    async with new_run() as (pilot, screen):
+        await pilot.press(*"/no.pth", "enter")
+        await until(pilot, lambda: part(screen) == "data", "the data")
+        await until(pilot, lambda: screen.query_one("#field-data", Field).has_focus_within, "focus")
+        await pilot.press(*"demo", "enter")
+        clean = screen.query_one("#field-clean", Field)
+        await until(pilot, lambda: clean.has_focus_within, "how many")
+        await pilot.press(*"0")
+        assert problem(screen, "clean").startswith("! clean cannot be 0.")
+        await pilot.press("backspace", *"500", "enter", "enter")
+        assert problem(screen, "clean") == ""
+        assert screen.draft.config().clean == 500
+
+
+@asyncio
+async def test_settings_are_edited_filtered_chosen_and_reset() -> None:
+    async with new_run() as (pilot, screen):
+        await pilot.press("f5")
+        form = screen.query_one(SettingsForm)
+        listed = screen.query_one("#catalogue", OptionList)
+        await until(pilot, lambda: listed.has_focus, "the list")
+        assert sum(str(option.id).startswith("key-") for option in listed.options) == len(CATALOGUE)
+        assert form.key == "preset"
+        choose = screen.query_one("#choices", OptionList)
+        await pilot.press("enter")
+        await until(pilot, lambda: choose.has_focus, "the choices")
+        await pilot.press("down", "down", "enter")
+        assert screen.draft.text("preset") == "reference"
+        await pilot.press("slash", *"mask learning", "enter")
+        assert form.key == "masks.lr"
+        await pilot.press("enter", *"fast")
+        said = text_of(screen, "#setting-problem")
+        assert said == (
+            "! masks.lr cannot be fast. Give a number from 0 upwards. The default is 0.05."
+        )
+        await pilot.press("ctrl+u", *"0.3", "enter", "j")
+        assert screen.draft.config().masks.lr == 0.3
+        row = str(listed.get_option("key-masks.lr").prompt)
+        assert row.startswith("* masks.lr")
+        assert "0.3" in row
+        await pilot.press("k", "r")
+        assert "masks.lr" not in screen.draft.given
+        assert screen.draft.config().masks.lr == 0.2
+
+
+@asyncio
+async def test_settings_by_mouse() -> None:
+    async with new_run((120, 40)) as (pilot, screen):
+        await pilot.click("#--content-tab-settings")
+        await until(pilot, lambda: part(screen) == "settings", "the settings")
+        await pilot.pause()
+        await pilot.click("#catalogue", offset=(5, 4))
+        form = screen.query_one(SettingsForm)
+        assert form.key == "precision"
+        await pilot.pause()
+        await pilot.click("#choices", offset=(2, 1))
+        assert screen.draft.text("precision") == "float32"
+        await pilot.click("#reset")
+        assert screen.draft.text("precision") == ""
+
+
+@asyncio
+async def test_find_lists_and_takes_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "here" / "deep").mkdir()
+    (tmp_path / "here" / "deep" / "a.pth").write_bytes(b"x" * 2048)
+    async with new_run() as (pilot, screen):
+        await idle(pilot, screen)
+        await pilot.press("f")
+        listed = screen.query_one("#checkpoints", OptionList)
+        await until(pilot, lambda: listed.option_count == 1, "the file")
+        await until(
+            pilot, lambda: text_of(screen, "#scanned") == "1 checkpoint in 2 folders", "end"
+        )
+        assert "2.0 KiB" in str(listed.get_option_at_index(0).prompt)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: part(screen) == "data", "the data")
+        assert screen.draft.text("model") == str(tmp_path / "here" / "deep" / "a.pth")
+
+
+@asyncio
+async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: Path) -> None:
+    canary, hostile = tmp_path / "canary", tmp_path / "hostile.pth"
+    hostile.write_bytes(torch_zip(PICKLES["os.system"][0](canary)))
+    preferences.save(Preferences(models=(str(hostile), DEMO["model"])))
+    async with new_run() as (pilot, screen):
+        told = screen.query_one("#inspected", Rows)
+        listed = screen.query_one("#checkpoints", OptionList)
+        await until(pilot, lambda: listed.option_count == 2, "the recents")
+        screen.put("model", str(hostile))
+        await until(pilot, lambda: "imports posix.system" in told.said, "the refusal")
+        assert "it tries to import posix.system; nothing in it was executed" in told.said
+        assert "would import posix.system" in problem(screen, "model")
+        await idle(pilot, screen)
+        await pilot.press("s")
+        await until(pilot, lambda: bool(toasts(screen.cnp)), "the toast")
+        assert "posix.system" in toasts(screen.cnp)[0]
+        screen.put("model", DEMO["model"])
+        await until(pilot, lambda: "600 in 20 BatchNorm layers" in told.said, "the demo")
+        assert "read as data; nothing in it was executed" in told.said
+        assert problem(screen, "model") == ""
+    assert not canary.exists()
+
+
+@asyncio
+async def test_real_survey_shows_counts_and_pictures() -> None:
+    async with new_run() as (pilot, screen):
+        await pilot.press("f3")
+        screen.put("data", "demo")
+        told = screen.query_one("#surveyed", Rows)
+        await until(pilot, lambda: "1,200 train, 1,000 test" in told.said, "the survey")
+        await until(pilot, lambda: len(screen.query(Thumbnail)) == 12, "the pictures")
+        screen.put("data", "nowhere")
+        await until(pilot, lambda: "There is no data at" in told.said, "the refusal")
+        assert not screen.query(Thumbnail)
+
+
+@asyncio
+async def test_it_starts_the_line_that_is_shown(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    run = None
+    try:
+        async with new_run() as (pilot, screen):
+            for key, text in {**DEMO, "seed": "3", "device": "cpu", "out": str(place)}.items():
+                screen.put(key, text)
+            line = text_of(screen, "#command")
+            await idle(pilot, screen)
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen), "the Run screen")
+            run = RunDirectory.open(place)
+            shown = preferences.load()
+    finally:
+        if run is not None:
+            launch.cancel(run, grace_s=10)
+            assert launch.wait(run, 20)
+    assert run is not None
+    assert (shown.models[0], shown.sources[0]) == (DEMO["model"], "demo")
+    words = shlex.split(line)
+    assert words == [
+        "cnp", "run", "--model", DEMO["model"], "--data", "demo", "--attack", DEMO["attack"],
+        "--device", "cpu", "--seed", "3", "--out", str(place),
+    ]  # fmt: skip
+    kept: dict[str, Any] = tomllib.loads((place / "run.toml").read_text())
+    assert (kept["seed"], kept["device"], kept["model"]) == (3, "cpu", DEMO["model"])
+
+
+@asyncio
+async def test_a_folder_that_is_taken_is_told_before_the_start(tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    RunDirectory.create(place, RunConfig(model="/m.pth", data="demo"))
+    async with new_run() as (pilot, screen):
+        for key, text in {**DEMO, "out": str(place)}.items():
+            screen.put(key, text)
+        await pilot.press("f6")
+        await until(pilot, lambda: "is there already" in problem(screen, "out"), "the problem")
+        wrong = screen.query_one("#wrong", OptionList)
+        assert wrong.option_count == 1
+        await pilot.click("#wrong", offset=(2, 0))
+        assert screen.query_one("#field-out", Field).has_focus_within
+        screen.query_one("#force", Checkbox).toggle()
+        await until(pilot, lambda: problem(screen, "out") == "", "the way to be free")
+        assert text_of(screen, "#command").endswith("--force")
