@@ -133,7 +133,7 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
     from cnp_engine.algorithms.reversal import Trigger
     from cnp_engine.algorithms.target import FAMILIES
     from cnp_engine.events import TargetRanked
-    from cnp_engine.stages import finding
+    from cnp_engine.stages import finding, reversing
 
     config, classes = material.config, len(material.names)
     preset, reversal, masks = config.preset, config.reversal, config.masks
@@ -151,7 +151,7 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
     ranked = TargetRanked((), (0,), 0.0, True)
     yield pair(
         "reversal, one class and family", reversal.restarts * reversal.batch, reversal.steps,
-        stepper(finding.trigger_stage(material, finding.Target(ranked, {"0": ("patch",)}))),
+        stepper(reversing.trigger_stage(material, finding.Target(ranked, {"0": ("patch",)}))),
     )  # fmt: skip
     draws = torch.Generator().manual_seed(0)
     pattern = torch.rand(material.optimise.shape[1:], generator=draws).to(material.optimise)

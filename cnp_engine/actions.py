@@ -13,7 +13,6 @@ import torch
 
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.metrics import measure
-from cnp_engine.algorithms.pruning import Strong
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.data.sources import open_source
@@ -23,7 +22,7 @@ from cnp_engine.events import Chosen, Event, Measured
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import CURVE, RunDirectory
-from cnp_engine.stages import closing, finding, loading
+from cnp_engine.stages import closing, finding, loading, reversing
 from cnp_engine.stages.delivery import MODEL, SIDE_FILES, WRITERS, deliver, wanted_formats
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
@@ -86,7 +85,7 @@ def prune_run(
     job = _Job(run)
     k = job.amount(count, fraction, threshold)
     path = Path(out) if out else job.store.exports / f"{MODEL}-k{k}.pth"
-    done = deliver(job.material, job.evidence, job.triggers, job.scores.order_N, k, [path])
+    done = deliver(job.material, job.evidence, job.triggers.judges, job.scores.order_N, k, [path])
     return {
         "path": done.paths[0],
         "sha256": done.sha256,
@@ -114,7 +113,7 @@ def report_run(run: str) -> dict[str, Any]:
     """Write report.html and report.md of a run again."""
     store = RunDirectory.open(run)
     material, _ = _drain(loading.load_stage(store.config, store))
-    triggers = finding.load_triggers(material).strong if _found(store) else ()
+    triggers = reversing.load_triggers(material) if _found(store) else reversing.Triggers()
     scores = finding.load_scores(material)[0] if has(store, finding.SCORES) else None
     paths = closing.write_reports(material, triggers, scores, standing(store), store.exports)
     return {"exports": list(paths)}
@@ -143,7 +142,7 @@ class _Job:
         self.curve: Curve = load_curve(self.material)
         self.chosen: Chosen = standing(self.store) or self.curve.chosen
         self.scores: NeuronScores = finding.load_scores(self.material)[0]
-        self.triggers: Sequence[Strong] = finding.load_triggers(self.material).strong
+        self.triggers = reversing.load_triggers(self.material)
 
     def amount(self, count: int | None, fraction: float | None, threshold: float | None) -> int:
         """How many neurons are meant; the run's own choice where nothing is said."""
@@ -164,7 +163,7 @@ class _Job:
         paths: list[str] = []
         if models:
             order_N, k = self.scores.order_N, self.chosen.k
-            done = deliver(self.material, self.evidence, self.triggers, order_N, k, models)
+            done = deliver(self.material, self.evidence, self.triggers.judges, order_N, k, models)
             paths += done.paths
         sides = closing.side_files(self.material, self.triggers, self.scores, self.curve)
         wanted = [SIDE_FILES[name] for name in formats if name in SIDE_FILES]
@@ -177,7 +176,7 @@ class _Job:
 
 
 def _found(store: RunDirectory) -> bool:
-    return has(store, finding.TRIGGER, finding.TRIGGERS)
+    return has(store, reversing.TRIGGER, reversing.TRIGGERS)
 
 
 def _drain(events: Generator[Event, None, T]) -> T:

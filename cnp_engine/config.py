@@ -73,6 +73,12 @@ class TriggerSettings:
         "strength range of stamping: a real trigger is stronger than the weakest that works",
         low=1.0,
     )
+    grown: int = setting(
+        2,
+        "triggers grown to half way between a suspect's and the other classes' size, which judge "
+        "what is left of the backdoor; 0 judges by the smallest that work",
+        low=0,
+    )
     flip: bool = setting(True, "mirror images at random")
 
 
@@ -110,7 +116,7 @@ class SweepSettings:
     noise: float = setting(0.02, "differences in cost not told apart", low=0.0, high=1.0)
     retention: float = setting(0.75, "retention below which no choice is made", low=0.0, high=1.0)
     spend: float = setting(
-        0.03, "retention spent on less residual beyond the knee", low=0.0, high=1.0
+        0.025, "retention spent on less residual beyond the knee", low=0.0, high=1.0
     )
     step: float = setting(
         0.0, "share of all neurons between points; 0 takes every k where it matters", low=0.0
@@ -314,6 +320,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "reversal.adapt": False,
         "reversal.uniform_start": True,
         "reversal.boost": 1.0,
+        "reversal.grown": 0,
         "masks.rounds": 30,
         "masks.batches": 40,
         "masks.batch": 128,

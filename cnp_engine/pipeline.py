@@ -16,7 +16,6 @@ from typing import TypeVar
 import torch
 
 from cnp_engine import runtime
-from cnp_engine.algorithms.pruning import Strong
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import OutOfMemory
@@ -32,11 +31,12 @@ from cnp_engine.events import (
 from cnp_engine.inbox import Requests
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.serving import serve
-from cnp_engine.stages import closing, committing, finding, judging, loading
+from cnp_engine.stages import closing, committing, finding, judging, loading, reversing
 from cnp_engine.stages.desk import Desk
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Material
+from cnp_engine.stages.reversing import Triggers
 from cnp_engine.stages.session import Session, load_summary, reopen, whole
 from cnp_engine.state import RunState
 
@@ -134,9 +134,9 @@ def _stages(
     """
     material, evidence = yield from loading.load_stage(config, store)
     target = yield from _retried(material, finding.target_stage)
-    triggers = finding.Triggers((), ())
+    triggers = reversing.Triggers()
     if target.ranked.targets:
-        triggers = yield from _retried(material, lambda m: finding.trigger_stage(m, target))
+        triggers = yield from _retried(material, lambda m: reversing.trigger_stage(m, target))
     found = judging.verdict(target, config, triggers.events)
     yield found
     if found.verdict == "no_evidence" and config.targets:
@@ -156,19 +156,19 @@ def _stages(
 
 
 def _repair(
-    material: Material, evidence: Evidence, strong: Sequence[Strong]
+    material: Material, evidence: Evidence, triggers: Triggers
 ) -> Generator[Event, None, tuple[closing.Delivery, Session | None]]:
     """Scores, curve, export; a report alone where there is nothing to aim at."""
     scores: NeuronScores | None = None
     curve: Curve | None = None
     session: Session | None = None
-    if strong:
-        scores = yield from _retried(material, lambda m: finding.scores_stage(m, strong))
-        curve = yield from judging.sweep_stage(material, evidence, strong, scores)
-        session = Session(material, evidence, strong, scores, curve)
+    if triggers.strong:
+        scores = yield from _retried(material, lambda m: finding.scores_stage(m, triggers.strong))
+        curve = yield from judging.sweep_stage(material, evidence, triggers.judges, scores)
+        session = Session(material, evidence, triggers, scores, curve)
     else:
         yield Chosen(0, None, 0.0, "no evidence of a backdoor: nothing is pruned")
-    delivered = yield from closing.export_stage(material, evidence, strong, scores, curve)
+    delivered = yield from closing.export_stage(material, evidence, triggers, scores, curve)
     return delivered, session
 
 

@@ -67,15 +67,33 @@ class Judge:
     def judge(self, k: int, mask_N: Tensor | None, network: MaskedNetwork | None = None) -> Point:
         """``network``: another one to hold against the original's answers, in place of a mask."""
         asked = network or self._network
-        kept = share(answers(asked, self._images, mask_N, exact=self._exact) == self._original)
+        return self.told(k, [
+            answers(asked, self.ask(number), mask_N, exact=self._exact)
+            for number in range(len(self.sizes))
+        ])  # fmt: skip
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many images are asked about: clean ones, then for each trigger the stamped ones."""
+        others = [int((self._original != t.target).sum()) for t, _ in self._triggers]
+        return [len(self._images), *others]
+
+    def ask(self, number: int, part: slice = slice(None)) -> Tensor:
+        """Some of the images of one of ``sizes``."""
+        if number == 0:
+            return self._images[part]
+        trigger, factor = self._triggers[number - 1]
+        return trigger.stamp(self._images[self._original != trigger.target][part], factor)
+
+    def told(self, k: int, said: Sequence[Tensor]) -> Point:
+        """What the answers to all that is asked come to."""
+        kept = share(said[0] == self._original)
         assert kept is not None
         residuals, recovered = [], []
-        for trigger, factor in self._triggers:
+        for (trigger, _), answered in zip(self._triggers, said[1:], strict=True):
             others = self._original != trigger.target
-            stamped = trigger.stamp(self._images[others], factor)
-            said = answers(asked, stamped, mask_N, exact=self._exact)
-            residuals.append(share(said == trigger.target))
-            recovered.append(share(said == self._original[others]))
+            residuals.append(share(answered == trigger.target))
+            recovered.append(share(answered == self._original[others]))
         counted = [rate for rate in residuals if rate is not None]
         worst = max(counted, key=lambda rate: rate.value, default=NOTHING)
         counted = [rate for rate in recovered if rate is not None]
@@ -130,6 +148,9 @@ class Choice:
     rule: str
 
 
+FURTHER = 4
+"""Neurons beyond a knee that are always looked at: twice a small k is no look at all."""
+
 STABLE = 3
 """A point is judged by the worst of this many in a row from it: one lucky point proves nothing."""
 
@@ -159,9 +180,9 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     coarse trigger goes on acting as an adversarial patch (METHOD section 5), and pruning towards
     it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
     The knee is the smallest k whose cost, the worst of it and the next two points, is as low as
-    any (within ``noise``). From there up to twice as many neurons go where the residual is lower
-    still (by more than one image), for at most ``spend`` of retention: what is left of a backdoor
-    is worse than a few answers lost.
+    any (within ``noise``). From there, up to twice as many neurons and at least ``FURTHER``, it
+    goes on to the lowest residual to be had for at most ``spend`` of retention: what is left of a
+    backdoor is worse than a few answers lost.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
@@ -169,14 +190,13 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     worst = [max(costs[i : i + STABLE]) for i in range(len(costs))]
     noise = max(rule.noise, *(one_image(p) for p in usable))
     start = next(p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + noise)
+    reach = start.k + max(start.k, FURTHER) if start.k else 0
     beyond = [
         p for p in usable
-        if start.k <= p.k <= 2 * start.k
+        if start.k <= p.k <= reach
         and p.retention.value >= start.retention.value - rule.spend
     ]  # fmt: skip
-    lowest = min(beyond, key=lambda p: p.residual.value)
-    least = lowest.residual.value + one_image(lowest)
-    taken = _insured(usable, next(p for p in beyond if p.residual.value <= least))
+    taken = _insured(usable, min(beyond, key=lambda p: p.residual.value))
     return Choice(
         taken.k,
         f"knee at k = {start.k}, beyond which a point of retention buys less than "

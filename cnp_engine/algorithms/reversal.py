@@ -32,6 +32,9 @@ LOOK_EVERY = 8
 RAISE, RELAX = 1.06, 1 / 1.15
 """Factors a step on the weight of the mask's size above and below the wanted success."""
 
+OVER, UNDER = 1.15, 1 / 1.15
+"""The same above and below a budget."""
+
 
 @dataclass(frozen=True)
 class Trigger:
@@ -55,7 +58,11 @@ class Trigger:
 
 @dataclass(frozen=True)
 class ReversalPlan:
-    """How triggers are searched. ``steps`` Adam steps of ``batch`` images for each trigger."""
+    """How triggers are searched. ``steps`` Adam steps of ``batch`` images for each trigger.
+
+    With a ``budget`` (mask L1 in pixels, or strength) a trigger is not made as small as works: it
+    takes that size and is made as strong as it gets. The last state counts, whatever its success.
+    """
 
     steps: int
     batch: int
@@ -65,6 +72,7 @@ class ReversalPlan:
     adapt: bool = True
     flip: bool = True
     uniform_start: bool = False
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class _Search:
         noise = torch.rand((count, channels, height, width), generator=generator)
         pattern = noise if plan.uniform_start else 0.5 + 0.2 * (noise - 0.5)
         if family == "blend":
-            mask = torch.full((count, 1, 1, 1), 0.2)
+            mask = torch.full((count, 1, 1, 1), plan.budget or 0.2)
         elif plan.uniform_start:
             mask = torch.rand((count, 1, height, width), generator=generator)
         else:
@@ -138,7 +146,14 @@ class _Search:
 
     @torch.no_grad()
     def tighten(self, plan: ReversalPlan) -> None:
-        """Ask for a smaller trigger where it works too well, allow a larger one where it fails."""
+        """Ask for a smaller trigger where it works too well, allow a larger one where it fails.
+
+        With a budget: a smaller one where it is over the budget, a larger one where it is under.
+        """
+        if plan.budget is not None:
+            factor = torch.where(self.size_T() > plan.budget, OVER, UNDER)
+            self.weight_T = (self.weight_T * factor).clamp(1e-5, 0.5)
+            return
         works_T, fails_T = (
             self.success_T > plan.success + 0.4 * (1 - plan.success),
             self.success_T < plan.success - 0.05,
@@ -217,7 +232,7 @@ def reverse(
         yield Progress(stage, done, total or plan.steps, values, family)
         if look is not None and (step + 1) % LOOK_EVERY == 0:
             yield look(search.result(plan.adapt, step + 1))
-    return search.result(plan.adapt, plan.steps)
+    return search.result(plan.adapt and plan.budget is None, plan.steps)
 
 
 def draw(images_BCHW: Tensor, n: int, flip: bool, generator: torch.Generator) -> Tensor:

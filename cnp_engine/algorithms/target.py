@@ -9,6 +9,7 @@ beside them, they do not decide.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
@@ -68,6 +69,14 @@ def outlier(sizes: Sequence[float]) -> list[float]:
         others = torch.cat([logs[:index], logs[index + 1 :]])
         octaves.append(float(others.quantile(0.5) - logs[index]))
     return octaves
+
+
+def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
+    """Median trigger of all other classes: mask L1 in pixels, or strength; None where unknown."""
+    others = (row for row in rows if row.index != index)
+    sizes = [row.mask_l1 if family == "patch" else row.signals.get("strength") for row in others]
+    known = [size for size in sizes if size is not None]
+    return statistics.median(known) if known else None
 
 
 def rank_classes(

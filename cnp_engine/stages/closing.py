@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from cnp_engine import runtime
-from cnp_engine.algorithms.pruning import Strong, pruned_neurons
+from cnp_engine.algorithms.pruning import pruned_neurons
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.events import (
     Chosen,
@@ -32,6 +32,7 @@ from cnp_engine.stages.delivery import MODEL, deliver
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Clock, Material
+from cnp_engine.stages.reversing import Triggers
 
 EXAMPLES = 6
 """Clean images shown with and without the reversed trigger."""
@@ -49,7 +50,7 @@ class Delivery:
 def export_stage(
     material: Material,
     evidence: Evidence,
-    triggers: Sequence[Strong],
+    triggers: Triggers,
     scores: NeuronScores | None,
     curve: Curve | None,
     formats: Sequence[str] = ("pth", "safetensors"),
@@ -61,7 +62,7 @@ def export_stage(
     if curve is not None and scores is not None and curve.chosen.k > 0:
         paths = [folder / f"{MODEL}.{name}" for name in formats]
         k = curve.chosen.k
-        done = deliver(material, evidence, triggers, scores.order_N, k, paths)
+        done = deliver(material, evidence, triggers.judges, scores.order_N, k, paths)
         others = write_all(folder, side_files(material, triggers, scores, curve))
         remeasured = Remeasured(done.paths[0], k, done.label_free, done.measured)
         yield remeasured
@@ -74,7 +75,7 @@ def export_stage(
 
 
 def side_files(
-    material: Material, triggers: Sequence[Strong], scores: NeuronScores, curve: Curve
+    material: Material, triggers: Triggers, scores: NeuronScores, curve: Curve
 ) -> dict[str, bytes]:
     """What stands beside the models, by file name."""
     masks = files.write_mask_values(material.layers, scores.scores_N.tolist())
@@ -89,14 +90,14 @@ def write_all(folder: Path, contents: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(str(write_atomic(folder / name, data)) for name, data in contents.items())
 
 
-def trigger_png(material: Material, triggers: Sequence[Strong]) -> bytes:
-    trigger = triggers[0][0]
+def trigger_png(material: Material, triggers: Triggers) -> bytes:
+    trigger = triggers.strong[0][0]
     return files.trigger_png(trigger.pattern_CHW, trigger.mask_HW, material.select[0])
 
 
 def write_reports(
     material: Material,
-    triggers: Sequence[Strong],
+    triggers: Triggers,
     scores: NeuronScores | None,
     chosen: Chosen | None,
     folder: Path,
@@ -109,7 +110,7 @@ def write_reports(
 
 def reports(
     material: Material,
-    triggers: Sequence[Strong],
+    triggers: Triggers,
     scores: NeuronScores | None,
     chosen: Chosen | None,
     events: Iterable[Event],
@@ -123,8 +124,8 @@ def reports(
         places = pruned_neurons(material.layers, order_N, k)
         pruned = [PrunedNeuron(*place, value) for place, value in zip(places, values, strict=True)]
     pictures = []
-    if triggers:
-        trigger, strength = triggers[0]
+    if triggers.strong:
+        trigger, strength = triggers.strong[0]
         clean = material.select[:EXAMPLES]
         pictures = [
             files.Picture(

@@ -113,7 +113,7 @@ def _models(
     asked = [name for name in names if Path(name).stem == MODEL]
     paths = [staging / name for name in asked or [f"{MODEL}.pth"]]
     material, order_N = session.material, session.scores.order_N
-    return asked, deliver(material, session.evidence, session.triggers, order_N, k, paths)
+    return asked, deliver(material, session.evidence, session.triggers.judges, order_N, k, paths)
 
 
 def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from cnp_engine.algorithms.pruning import Strong
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import RunDamaged
@@ -17,6 +16,7 @@ from cnp_engine.stages import finding, loading
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
 from cnp_engine.stages.material import Material, has
+from cnp_engine.stages.reversing import TRIGGER, TRIGGERS, Triggers, load_triggers
 from cnp_engine.state import RunState
 
 BY_HAND = "chosen by hand"
@@ -28,7 +28,7 @@ class Session:
 
     material: Material
     evidence: Evidence
-    triggers: Sequence[Strong]
+    triggers: Triggers
     scores: NeuronScores
     curve: Curve
 
@@ -49,8 +49,7 @@ def whole(store: RunDirectory, state: RunState) -> bool:
     if state.outcome != "finished" or load_summary(store) is None:
         return False
     return not state.curve or (
-        has(store, finding.SCORES, finding.TRIGGER, finding.TRIGGERS)
-        and (store.path / CURVE).is_file()
+        has(store, finding.SCORES, TRIGGER, TRIGGERS) and (store.path / CURVE).is_file()
     )
 
 
@@ -71,7 +70,7 @@ def reopen(config: RunConfig, store: RunDirectory, state: RunState) -> Session:
     material, evidence = _unchanged(loading.load_stage(config, store), state)
     verdict = state.verdict
     aims = (verdict.targets if verdict is not None else ()) or config.targets
-    triggers = finding.load_triggers(material).aimed_at(aims)
+    triggers = load_triggers(material).aimed_at(aims)
     scores = finding.load_scores(material)[0]
     return Session(material, evidence, triggers, scores, load_curve(material))
 

@@ -71,6 +71,12 @@ LINGERING = [(k, 1 - 0.004 * k, 1.0 if k < 4 else 0.1 - 0.012 * (k - 4)) for k i
         ("suppressed beyond the cap alone", step_curve(30, slope=0.001), 600, 0, 0),
         ("what lingers is followed up to twice the knee, and one for free", LINGERING, 2400, 9, 9),
         ("but not beyond the cap", LINGERING, 200, 6, 6),
+        ("a small knee is looked beyond as well",
+         [(k, 1 - 0.005 * k, (1.0, 0.06, 0.05, 0.04, 0.02, 0.01, 0.0)[min(k, 6)])
+          for k in range(12)], 2400, 5, 6),
+        ("the smallest k with the lowest residual",
+         [(k, 1 - 0.001 * k, 1.0 if k < 10 else 0.02 if k < 14 else 0.0) for k in range(40)],
+         2400, 14, 15),
         ("only the checkpoint itself", [(0, 1.0, 1.0)], 4800, 0, 0),
         ("a network of a few neurons", [(0, 1.0, 1.0), (1, 0.99, 0.0)], 12, 1, 1),
         ("nothing acceptable at all", [(0, 0.5, 1.0), (1, 0.4, 0.0)], 4800, 0, 0),
