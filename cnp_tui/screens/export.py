@@ -55,6 +55,10 @@ class Check(Checkbox, inherit_bindings=False):
         return Content.styled("[x]" if self.value else "[ ]", "$primary bold")
 
 
+class Body(VerticalScroll, can_focus=False, inherit_bindings=False):
+    """Scrolls by the screen's own keys: up and down go from field to field."""
+
+
 class ExportScreen(RunScreen):
     TOPIC = "Export"
     ABOUT = (
@@ -88,7 +92,7 @@ class ExportScreen(RunScreen):
         self._earlier: Exported | None = None
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="body", can_focus=False):
+        with Body(id="body"):
             yield Static(id="what", markup=False)
             with Grid(id="formats"):
                 for name, meaning in FORMATS.items():
@@ -177,9 +181,7 @@ class ExportScreen(RunScreen):
         self.desk.answered()
 
     def _to_written(self) -> None:
-        self.query_one("#body", VerticalScroll).scroll_to_widget(
-            self.query_one("#done"), animate=False, top=True
-        )
+        self.query_one(Body).scroll_to_widget(self.query_one("#done"), animate=False, top=True)
 
     def _say(self) -> None:
         said = self._said
@@ -266,7 +268,7 @@ class ExportScreen(RunScreen):
         self._check()
 
     def action_scroll(self, way: int) -> None:
-        body = self.query_one("#body", VerticalScroll)
+        body = self.query_one(Body)
         body.scroll_relative(y=way * max(1, body.size.height - 2), animate=False)
 
     def action_open(self) -> None:

@@ -31,12 +31,11 @@ from cnp_tui.widgets.figures import Figures, rows
 from cnp_tui.widgets.layer_map import Layers
 from cnp_tui.widgets.slider import Marks, Slider, Typed
 
+SETTING = ("export", "recommended", "undo", "redo", "type", "mode", "layers", "zoom", "copy")
+"""Actions on a curve."""
+
 ALONE_S = 3.0
 """An engine that is not there so long after it was started does not come."""
-
-
-SHARES = (-0.03, 1.03)
-"""What the curve shows: a line at 0 or at 1 lies on no border."""
 
 
 class PruneScreen(RunScreen):
@@ -210,7 +209,7 @@ class PruneScreen(RunScreen):
             if other is not None and other <= self.curves.end:
                 marks.append(Mark(other, label))
         dots = [WORDS[name] for name in TRUTH]
-        self.query_one(Chart).show(series, marks, SHARES, dots=dots)
+        self.query_one(Chart).show(series, marks, (0.0, 1.0), dots=dots)
 
     # The slider speaks
 
@@ -226,6 +225,8 @@ class PruneScreen(RunScreen):
 
     def _ask(self, k: int) -> None:
         """Exact figures at ``k``, where they are not known and can be had."""
+        if self.desk.asked == Evaluate(k):
+            return
         self._trouble = ""
         self.desk.answered()
         if not self.curves.complete(k) and self.desk.hindrance() is None:
@@ -248,6 +249,12 @@ class PruneScreen(RunScreen):
         self.slider.rest()
 
     # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where there is nothing to set, a key says so."""
+        if action in SETTING and self.has_class("-empty"):
+            return None
+        return super().check_action(action, parameters)
 
     def action_recommended(self) -> None:
         recommended = self.link.snapshot.state.recommended

@@ -78,11 +78,12 @@ def table(rows: Sequence[Row], width: int) -> Content:
 
 
 def _caption(rows: Sequence[Row], width: int) -> str:
-    truth = MEASURED if any(row.name in TRUTH for row in rows) else UNMEASURED
-    if width < len(CAPTION) + len(truth) + 3:
-        short = "label-free: " + ", ".join(LABEL_FREE)
-        return f"{short}.  {truth}"[:width]
-    return f"{CAPTION}.  {truth}"
+    """The longest way to say it that fits."""
+    truth = any(row.name in TRUTH for row in rows)
+    known, short = (MEASURED, "BA, ASR, RA: measured") if truth else (UNMEASURED, "no BA or ASR")
+    free = "label-free: " + ", ".join(LABEL_FREE)
+    ways = (f"{CAPTION}.  {known}", f"{free}.  {known}", f"{free}; {short}", free)
+    return next((way for way in ways if len(way) <= width), "label-free")
 
 
 def _head(width: int) -> str:

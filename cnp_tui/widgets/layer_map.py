@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
+
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -78,13 +81,17 @@ def _line(layer: Layer, name: int, room: int, counts: int, most: int, glyphs: Gl
     said = f"{gone} of {layer.channels}" if gone else f"{layer.channels}"
     return Content.assemble(
         (f"{_tail(layer.name, name):<{name}} ", "bold" if gone else "$foreground 60%"),
-        *(
-            (glyphs.fill, "$error") if cell in filled else (glyphs.rest, "$foreground 30%")
-            for cell in range(cells)
-        ),
+        *_runs([cell in filled for cell in range(cells)], glyphs),
         " " * (room - cells),
         (f" {said:>{counts}}", "bold" if gone else "$foreground 60%"),
     )
+
+
+def _runs(filled: Sequence[bool], glyphs: Glyphs) -> Iterator[tuple[str, str]]:
+    """Neighbours that look the same as one piece of text."""
+    for gone, cells in itertools.groupby(filled):
+        width = len(list(cells))
+        yield (glyphs.fill * width, "$error") if gone else (glyphs.rest * width, "$foreground 30%")
 
 
 def _tail(name: str, width: int) -> str:
