@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -219,6 +220,29 @@ def test_a_blend_grows_weaker_where_it_works_and_stronger_where_it_fails(
         seen.add(factor)
         assert then == pytest.approx(min(0.6, max(0.005, at * factor)), rel=1e-5)
     assert taken in seen
+
+
+@pytest.mark.parametrize(("family", "budget"), [("patch", 12.0), ("patch", 30.0), ("blend", 0.3)])
+def test_a_grown_trigger_uses_its_budget_and_is_the_stronger_for_it(
+    family: Family, budget: float
+) -> None:
+    network, (x, _), (fresh, labels_B) = planted(), coloured(32), coloured(40, seed=9)
+    plan = replace(PLAN, steps=120)
+    small = result(reverse(network, x, [TARGET], family, plan, generator(5)))
+    grown = result(
+        reverse(network, x, [TARGET], family, replace(plan, budget=budget), generator(5))
+    )
+    assert small.sizes[0] < grown.sizes[0] <= 1.25 * budget
+    if family == "blend":
+        assert grown.sizes[0] == pytest.approx(budget)
+    weak = 0.3  # both stamped too faintly to work always: what a trigger has in reserve shows
+    rates = [
+        success(network, found.triggers[0], fresh, labels_B, strength=weak)
+        for found in (small, grown)
+    ]
+    assert rates[0] is not None
+    assert rates[1] is not None
+    assert rates[1].value >= rates[0].value
 
 
 def test_progress_is_placed_within_its_stage() -> None:

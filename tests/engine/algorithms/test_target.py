@@ -14,13 +14,14 @@ from cnp_engine.algorithms.reversal import Family, ReversalPlan, Trigger
 from cnp_engine.algorithms.target import (
     Ranking,
     ascend,
+    median_of_others,
     neuron_votes,
     outlier,
     rank,
     rank_by_votes,
     rank_classes,
 )
-from cnp_engine.events import Progress
+from cnp_engine.events import Progress, TargetRow
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import (
     STRENGTH,
@@ -124,6 +125,23 @@ def test_a_row_says_what_was_measured() -> None:
     assert second.score == pytest.approx(2.0, abs=1e-5)
     assert ranking.margin == pytest.approx(1.0, abs=1e-5)
     assert next(row for row in ranking.rows if row.index == 3).signals["strength"] is None
+
+
+@pytest.mark.parametrize(
+    ("index", "family", "median"),
+    [(0, "patch", 40.0), (1, "patch", 30.0), (0, "blend", 0.2), (2, "blend", 0.15)],
+)
+def test_the_median_of_the_others_leaves_the_class_and_failures_out(
+    index: int, family: Family, median: float
+) -> None:
+    ranking = ranked([5.0, 40.0, math.inf, 65.0, 30.0], [0.1, 0.3, 0.2, 0.1, 0.2])
+    assert median_of_others(ranking.rows, index, family) == pytest.approx(median)
+
+
+def test_no_sizes_have_no_median() -> None:
+    rows = [TargetRow(index, str(index), 0.0) for index in range(3)]
+    assert median_of_others(rows, 0, "patch") is None
+    assert median_of_others(rows, 0, "blend") is None
 
 
 @pytest.mark.parametrize(("index", "family"), [(1, "patch"), (2, "blend"), (0, "patch")])
