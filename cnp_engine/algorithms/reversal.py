@@ -61,7 +61,8 @@ class ReversalPlan:
     """How triggers are searched. ``steps`` Adam steps of ``batch`` images for each trigger.
 
     With a ``budget`` (mask L1 in pixels, or strength) a trigger is not made as small as works: it
-    grows up to that size as long as it gets stronger by it. The last state counts, whatever its success.
+    grows up to that size as long as it gets stronger by it. The last state counts, whatever its
+    success.
     """
 
     steps: int
