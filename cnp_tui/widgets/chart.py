@@ -247,11 +247,18 @@ class Chart(Container, can_focus=True):
         if not drawable:
             self._say()
         elif self._plot is not None and not self._plot.size:
-            self.call_after_refresh(self._draw_soon)  # just shown, and laid out next
+            self._await_layout()
         elif self._plot is not None and self._stale:
             self._stale = False
             self._drawn_at = self._clock()
             self._paint(self._plot)
+
+    def _await_layout(self) -> None:
+        """Just shown, and laid out next; under another screen that may take as long as it likes."""
+        if self.screen.is_active:
+            self.call_after_refresh(self._draw_soon)
+        else:
+            self._later = self.set_timer(EVERY_S, self._draw)
 
     def _say(self) -> None:
         """Words in place of a canvas: the newest values where there is no room for one."""

@@ -22,8 +22,8 @@ from cnp_tui.entries import Entry
 from cnp_tui.glyphs import Glyphs
 
 PADDING = 1
-WIDE = 110
-"""From this width on the model, the target and how much was pruned are told as well."""
+WIDE, FULL = 110, 150
+"""From these widths on the target and how much was pruned are told as well; then the model."""
 
 COLOURS = {
     "backdoored": "error",
@@ -145,7 +145,6 @@ def columns(width: int) -> tuple[Column, ...]:
     if width >= WIDE:
         wanted = [
             Column("run", 0, lambda e, g, now: e.name),
-            Column("model", 18, lambda e, g, now: Path(e.model).name),
             Column("state", 24, told),
             Column("pruned", 11, lambda e, g, now: pruned(e)),
             Column("before and after, in %", 28, lambda e, g, now: figures(e, g)),
@@ -158,6 +157,8 @@ def columns(width: int) -> tuple[Column, ...]:
             Column("before and after, in %", 28, lambda e, g, now: figures(e, g)),
             Column("age", 4, lambda e, g, now: age(e, now)),
         ]
+    if width >= FULL:
+        wanted.insert(1, Column("model", 26, lambda e, g, now: Path(e.model).name))
     left = max(8, width - sum(column.width + 2 * PADDING for column in wanted))
     return tuple(replace(column, width=column.width or left) for column in wanted)
 
