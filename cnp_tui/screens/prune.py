@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.timer import Timer
 from textual.widgets import Footer, Input, Label, Static
 
 from cnp_engine.commands import Evaluate
@@ -33,6 +34,9 @@ from cnp_tui.widgets.slider import Marks, Slider, Typed
 
 SETTING = ("export", "recommended", "undo", "redo", "type", "mode", "layers", "zoom", "copy")
 """Actions on a curve."""
+
+PLOT_S = 0.4
+"""Between two paintings of the curve while the slider moves."""
 
 ALONE_S = 3.0
 """An engine that is not there so long after it was started does not come."""
@@ -80,6 +84,7 @@ class PruneScreen(RunScreen):
         self.desk = Desk(link)
         self.curves = Curves.of(link.snapshot.state, link.run.config.sweep)
         self._trouble = ""
+        self._later: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="why", markup=False)
@@ -125,13 +130,12 @@ class PruneScreen(RunScreen):
             return
         self.curves = Curves.of(state, self.link.run.config.sweep)
         self.position = self.position.following(state)
-        moving = self.slider.dragging or self.slider.waiting
         marks = Marks(
             state.recommended.k if state.recommended else None,
             self.curves.reference,
             self.curves.measured_at,
         )
-        k = self.slider.k if moving else self.position.k
+        k = self.slider.k if self.slider.moving else self.position.k
         self.slider.show(self.curves.end, marks, k)
         self._hear(snapshot)
         self._paint()
@@ -157,11 +161,20 @@ class PruneScreen(RunScreen):
     def _paint(self) -> None:
         """Everything that depends on where the slider is; cheap, so that a drag is smooth."""
         k, state = self.slider.k, self.link.snapshot.state
-        self.query_one("#words", Static).update(self._words(k))
-        self.query_one("#said", Static).update(self._said(k))
+        self._put("#words", self._words(k))
+        self._put("#said", Content(self._said(k)))
         self.query_one(Figures).show(rows(self.curves, k))
         self.query_one(Layers).show(layers.at(state, k))
-        self._plot(k)
+        if self.slider.moving:
+            self._plot_soon()
+        else:
+            self._plot()
+
+    def _put(self, name: str, content: Content) -> None:
+        """On one line of its own, so that nothing around it has to be laid out again."""
+        line = self.query_one(name, Static)
+        if line.content != content:
+            line.update(content, layout=False)
 
     def _words(self, k: int) -> Content:
         neurons, threshold = self.curves.neurons, self.curves.threshold(k)
@@ -199,7 +212,16 @@ class PruneScreen(RunScreen):
             return f"waking the engine to measure {count}"
         return f"measuring {count}"
 
-    def _plot(self, k: int) -> None:
+    def _plot_soon(self) -> None:
+        """The curve is dear to paint: while the slider moves, a few times a second."""
+        if self._later is None:
+            self._later = self.set_timer(PLOT_S, self._plot)
+
+    def _plot(self) -> None:
+        if self._later is not None:
+            self._later.stop()
+            self._later = None
+        k = self.slider.k
         series = {WORDS[name]: self.curves.points(name) for name in WORDS}
         marks = [Mark(k, "here")]
         for other, label in (

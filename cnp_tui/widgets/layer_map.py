@@ -60,7 +60,8 @@ class Layers(VerticalScroll, can_focus=False):
         said = f"{touched} of {plural(len(shown.layers), 'layer')}"
         if shown.placed < shown.k:
             said = f"an older run's log: only the first {shown.placed} of {shown.k} are shown"
-        self.border_subtitle = said
+        if said != self.border_subtitle:
+            self.border_subtitle = said
 
 
 def bars(shown: LayerMap, width: int, glyphs: Glyphs) -> Content:

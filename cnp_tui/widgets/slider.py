@@ -55,6 +55,8 @@ class Slider(Widget, can_focus=True):
     Slider { height: 3; width: 1fr; }
     """
 
+    ALLOW_SELECT = False  # a drag would select text, and paint the whole screen for every cell
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "step(-1)", "One less", show=False, id="slider.left",
                 tooltip="Suppress one neuron less; also the wheel down"),
@@ -174,6 +176,11 @@ class Slider(Widget, can_focus=True):
     def waiting(self) -> bool:
         """Whether a key was pressed a moment ago."""
         return self._later is not None
+
+    @property
+    def moving(self) -> bool:
+        """Whether it is held, or a key that moves it may be."""
+        return self.dragging or self.waiting
 
     def settle(self) -> None:
         """Rest now where a key was pressed a moment ago."""

@@ -112,6 +112,7 @@ async def test_a_drag_moves_cheaply_and_rests_once() -> None:
         await pilot.pause()
         assert app.rested == [12]
         assert app.mouse_captured is None
+        assert not app.screen.selections, "a selection repaints the whole screen at every cell"
 
 
 @pytest.mark.asyncio
