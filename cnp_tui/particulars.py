@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from cnp_engine.events import Rate
@@ -48,7 +49,7 @@ def _short(value: Rate) -> str:
 
 def _todo(entry: Entry) -> str:
     """A key where one helps; the command line's advice otherwise."""
-    if entry.status in ("failed", "died") and "R" not in entry.todo.split():
+    if entry.status in ("failed", "died") and not re.search(r"\bR\b", entry.todo):
         return f"{entry.todo} R goes on with it.".strip()
     return entry.todo
 

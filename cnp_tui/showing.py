@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,13 @@ from cnp_engine.rundir import RunDirectory
 from cnp_tui import terminal
 
 if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
     from cnp_tui.app import CnpApp, Name
     from cnp_tui.replay import Replay
+
+PATIENCE_S = 30.0
+"""How long the charts of a picture may take."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +106,23 @@ async def _painted(link: Replay, screen: Name, size: tuple[int, int]) -> str:
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         await app.workers.wait_for_complete()
-        await pilot.pause()
+        await _settled(pilot)
         return app.export_screenshot(title="cnp")
+
+
+async def _settled(pilot: Pilot[int]) -> None:
+    """Until everything on the screen has painted what it was given."""
+    from cnp_tui.screens.home import HomeScreen
+    from cnp_tui.widgets.chart import Chart
+
+    screen = pilot.app.screen
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        await pilot.pause(0.05)
+        read = not isinstance(screen, HomeScreen) or screen.complete
+        if read and all(chart.settled for chart in screen.query(Chart)):
+            break
+    await pilot.pause()
 
 
 def compare(names: Sequence[str], as_json: bool) -> int:

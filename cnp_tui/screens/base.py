@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
+from textual.events import Event, Mount, ScreenResume
 from textual.screen import Screen
 
 from cnp_tui.link import Link, Snapshot
@@ -13,6 +14,8 @@ from cnp_tui.widgets.headline import Headline
 
 if TYPE_CHECKING:
     from cnp_tui.app import CnpApp
+
+ARROWS = "The same as the arrow keys: left, down, up, right"
 
 
 class CnpScreen(Screen[None]):
@@ -34,18 +37,22 @@ class CnpScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("backspace", "back", "Back", id="back", tooltip="One level back"),
         Binding("escape", "back", "Back", show=False, id="back.escape", tooltip="One level back"),
-        Binding("h", "arrow('left')", "Left", show=False, id="arrow.left", tooltip="Left arrow"),
-        Binding("j", "arrow('down')", "Down", show=False, id="arrow.down", tooltip="Down arrow"),
-        Binding("k", "arrow('up')", "Up", show=False, id="arrow.up", tooltip="Up arrow"),
-        Binding(
-            "l", "arrow('right')", "Right", show=False, id="arrow.right", tooltip="Right arrow"
-        ),
+        Binding("h", "arrow('left')", "Arrows", show=False, id="arrow.left", tooltip=ARROWS),
+        Binding("j", "arrow('down')", "Arrows", show=False, id="arrow.down", tooltip=ARROWS),
+        Binding("k", "arrow('up')", "Arrows", show=False, id="arrow.up", tooltip=ARROWS),
+        Binding("l", "arrow('right')", "Arrows", show=False, id="arrow.right", tooltip=ARROWS),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self.headline = Headline()
         self.compose_add_child(self.headline)
+
+    async def on_event(self, event: Event) -> None:
+        """A screen that was left before it was there has no widgets to show anything with."""
+        late = isinstance(event, (Mount, ScreenResume)) and self not in self.app.screen_stack
+        if not late:
+            await super().on_event(event)
 
     @property
     def cnp(self) -> CnpApp:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.app import ComposeResult
+from rich.table import Table
+from rich.text import Text
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
+
+from cnp_tui.replay import Replay
+
+if TYPE_CHECKING:
+    from cnp_tui.app import CnpApp
 
 OURS = "cnp_tui."
 
@@ -57,7 +64,7 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Content(" ".join(self._about.split())), id="about")
             for section in self._sections:
                 yield Static(Content(section.title), classes="section")
-                yield Static(Content(table(section.rows)))
+                yield Static(table(section.rows))
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()
@@ -73,17 +80,25 @@ def sections(screen: Screen[object]) -> Iterator[Section]:
             seen.add(kind)
             title = getattr(kind, "TOPIC", "") or kind.__name__
             yield Section(f"With {title} in focus", tuple(_rows(widget)))
-    yield Section("Everywhere", tuple(_rows(screen.app)))
+    app = cast("CnpApp", screen.app)
+    if isinstance(app.link, Replay):
+        yield Section("Of the replay", tuple(_merged(app, Binding.make_bindings(app.REPLAY))))
+    yield Section("Everywhere", tuple(_rows(app)))
 
 
 def _rows(node: DOMNode) -> Iterator[Row]:
-    """Bindings of one action are one row; those of Textual's own classes have none."""
-    found: dict[str, tuple[Binding, list[str]]] = {}
-    for binding in bindings(type(node)):
-        keys = found.setdefault(binding.action, (binding, []))[1]
-        keys.append(node.app.get_key_display(binding))
-    for binding, keys in found.values():
-        yield Row(tuple(dict.fromkeys(keys)), binding.description, binding.tooltip)
+    """Those of Textual's own classes have none."""
+    yield from _merged(node.app, bindings(type(node)))
+
+
+def _merged(app: App[Any], given: Iterable[Binding]) -> Iterator[Row]:
+    """Bindings that mean the same are one row."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for binding in given:
+        keys = found.setdefault((binding.description, binding.tooltip), [])
+        keys.append(app.get_key_display(binding))
+    for (name, meaning), keys in found.items():
+        yield Row(tuple(dict.fromkeys(keys)), name, meaning)
 
 
 def bindings(kind: type[DOMNode]) -> Iterator[Binding]:
@@ -97,8 +112,12 @@ def bindings(kind: type[DOMNode]) -> Iterator[Binding]:
                     yield binding
 
 
-def table(rows: tuple[Row, ...]) -> str:
-    keys = [" ".join(row.keys) for row in rows]
-    width = max(map(len, keys), default=0)
-    said = [f"{row.name}: {row.meaning}" if row.meaning else row.name for row in rows]
-    return "\n".join(f"{key:<{width}}  {text}" for key, text in zip(keys, said, strict=True))
+def table(rows: tuple[Row, ...]) -> Table:
+    """What a row means is wrapped beside its keys, not under them."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, min_width=8)
+    grid.add_column()
+    for row in rows:
+        said = f"{row.name}: {row.meaning}" if row.meaning else row.name
+        grid.add_row(Text(" ".join(row.keys), "bold"), Text(said))
+    return grid

@@ -95,8 +95,8 @@ class HomeScreen(CnpScreen):
         yield Static(Content(EMPTY), id="empty")
         yield RunTable(self.cnp.glyphs)
         yield Static(id="particulars")
-        yield Input(id="filter", placeholder="words that the run has to hold; esc shows all")
-        yield Input(id="folder", placeholder="folder of runs; empty: your own; esc leaves it")
+        yield Input(id="filter", placeholder="/ words the run has to hold; esc: all", compact=True)
+        yield Input(id="folder", placeholder="o folder of runs; empty: your own", compact=True)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -177,7 +177,8 @@ class HomeScreen(CnpScreen):
 
     @on(DataTable.RowSelected)
     def _selected(self) -> None:
-        self.action_open()
+        if self.is_active:  # the second of two quick clicks comes too late
+            self.action_open()
 
     def action_open(self) -> None:
         entry = self.entry

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.style import Style
 from rich.text import Text
 from textual.actions import SkipAction
@@ -22,8 +22,10 @@ from cnp_tui.entries import Entry
 from cnp_tui.glyphs import Glyphs
 
 PADDING = 1
-WIDE, FULL = 110, 150
-"""From these widths on the target and how much was pruned are told as well; then the model."""
+NORMAL, WIDE, FULL = 66, 110, 150
+"""From these widths on figures are told; the target and how much was pruned; the model."""
+
+FIGURES = "before and after, in %"
 
 COLOURS = {
     "backdoored": "error",
@@ -90,7 +92,7 @@ class RunTable(DataTable[Text]):
         self.watch(self.app, "theme", self.repaint, init=False)
 
     def on_resize(self, event: Resize) -> None:
-        laid_out = columns(self.scrollable_content_region.width or event.size.width)
+        laid_out = columns(self.scrollable_content_region.width or event.size.width, self._glyphs)
         if laid_out != self._laid_out:
             self._laid_out = laid_out
             here = self.current
@@ -107,14 +109,15 @@ class RunTable(DataTable[Text]):
         super().action_select_cursor()
 
     def _cells(self, entry: Entry, now: float) -> tuple[Text, ...]:
-        style = self._style(COLOURS.get(entry.verdict or entry.status))
+        says = entry.verdict if entry.status == "finished" else entry.status
+        style = self._style(COLOURS.get(says or ""))
         cells: list[Text] = []
         for number, column in enumerate(self._laid_out):
             text = column.text(entry, self._glyphs, now)
             if number == 0:
                 mark = "*" if entry.path in self._marked else " "
                 text = mark + shorten(text, column.width - 1)
-            fitting = text if cell_len(text) <= column.width else shorten(text, column.width)
+            fitting = cut(text, column.width, self._glyphs)
             cells.append(Text(fitting, style if column.title == "state" else "", no_wrap=True))
         return tuple(cells)
 
@@ -140,25 +143,21 @@ class RunTable(DataTable[Text]):
         return True
 
 
-def columns(width: int) -> tuple[Column, ...]:
+def columns(width: int, glyphs: Glyphs) -> tuple[Column, ...]:
     """Those that fit ``width`` cells, with their widths."""
-    if width >= WIDE:
-        wanted = [
-            Column("run", 0, lambda e, g, now: e.name),
-            Column("state", 24, told),
-            Column("pruned", 11, lambda e, g, now: pruned(e)),
-            Column("before and after, in %", 28, lambda e, g, now: figures(e, g)),
-            Column("age", 5, lambda e, g, now: age(e, now)),
-        ]
-    else:
-        wanted = [
-            Column("run", 0, lambda e, g, now: e.name),
-            Column("state", 11, lambda e, g, now: told(e, g, now, brief=True)),
-            Column("before and after, in %", 28, lambda e, g, now: figures(e, g)),
-            Column("age", 4, lambda e, g, now: age(e, now)),
-        ]
+    wide = width >= WIDE
+    wanted = [Column("run", 0, lambda e, g, now: e.name)]
     if width >= FULL:
-        wanted.insert(1, Column("model", 26, lambda e, g, now: Path(e.model).name))
+        wanted.append(Column("model", 26, lambda e, g, now: Path(e.model).name))
+    if wide:
+        wanted.append(Column("state", 24, told))
+        wanted.append(Column("pruned", 11, lambda e, g, now: pruned(e)))
+    else:
+        wanted.append(Column("state", 11, lambda e, g, now: told(e, g, now, brief=True)))
+    if width >= NORMAL:
+        room = 26 + 2 * len(glyphs.arrow)
+        wanted.append(Column(FIGURES, room, lambda e, g, now: figures(e, g)))
+    wanted.append(Column("age", 4, lambda e, g, now: age(e, now)))
     left = max(8, width - sum(column.width + 2 * PADDING for column in wanted))
     return tuple(replace(column, width=column.width or left) for column in wanted)
 
@@ -180,6 +179,13 @@ def told(entry: Entry, glyphs: Glyphs, now: float, brief: bool = False) -> str:
     return f"{entry.stage}{share}" if entry.stage else "starting"
 
 
+def cut(text: str, width: int, glyphs: Glyphs) -> str:
+    """The beginning of ``text``, where it does not fit."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - len(glyphs.ellipsis)) + glyphs.ellipsis
+
+
 def pruned(entry: Entry) -> str:
     if entry.pruned is None or entry.neurons is None:
         return ""
@@ -198,7 +204,7 @@ def figures(entry: Entry, glyphs: Glyphs) -> str:
     ]
     if before.asr is None and free.retention is not None and free.residual is not None:
         known = [f"retention {_bare(free.retention)}", f"residual {_bare(free.residual)}"]
-    return "  ".join(known) or (entry.what if entry.what else "")
+    return "  ".join(known) or entry.what.removeprefix(f"{entry.path}/")
 
 
 def _bare(rate: Rate | None) -> str:

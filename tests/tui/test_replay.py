@@ -15,6 +15,7 @@ from cnp_tui.app import CnpApp
 from cnp_tui.glyphs import ASCII
 from cnp_tui.history import History
 from cnp_tui.replay import LONGEST_GAP_S, SPEEDS, Replay, timeline
+from cnp_tui.screens.help import sections
 from tests.engine.runs.tools import CANCELLED, RESUMED, STARTED, new_run
 from tests.tui.recorded import folder, log
 
@@ -152,6 +153,7 @@ async def test_keys(replay: Replay, key: str, changed: Callable[[Replay], bool])
         await pilot.pause()
         await pilot.press(key)
         assert changed(replay)
+        assert "Of the replay" in [section.title for section in sections(pilot.app.screen)]
         await pilot.press("1")  # on Home the same keys are no replay's
         await pilot.press("space")
         assert changed(replay)

@@ -163,7 +163,7 @@ def test_a_killed_worker_is_told_on_the_screen_and_at_home(
         os.kill(by.pid, signal.SIGKILL)
         terminal.wait_for("died")
         terminal.press("1")
-        terminal.wait_for("died", "R goes on with it")
+        terminal.wait_for("died", "Go on with R")
         terminal.press("q")  # nothing is at work any more, so nothing is asked
         assert terminal.wait_for_exit() == 0
 
