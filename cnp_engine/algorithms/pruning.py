@@ -138,34 +138,14 @@ class ChoiceRule:
     spend: float
 
 
-INSURANCE = 0.0101
-"""Retention given for a neuron more than the curve asks for."""
-
-
 @dataclass(frozen=True)
 class Choice:
     k: int
     rule: str
 
 
-FURTHER = 4
-"""Neurons beyond a knee that are always looked at: twice a small k is no look at all."""
-
 STABLE = 3
 """A point is judged by the worst of this many in a row from it: one lucky point proves nothing."""
-
-
-def _insured(points: Sequence[Point], taken: Point) -> Point:
-    """One neuron in twenty more, at least one, where that costs at most a point of retention.
-
-    The planted trigger is stronger than the reversed one, whose residual must not rise for it.
-    """
-    further = taken.k + max(1, taken.k // 20) if taken.k else 0
-    for point in points:
-        free = point.retention.value >= taken.retention.value - INSURANCE
-        if taken.k < point.k <= further and free and point.residual.value <= taken.residual.value:
-            taken = point
-    return taken
 
 
 def one_image(point: Point) -> float:
@@ -180,9 +160,8 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     coarse trigger goes on acting as an adversarial patch (METHOD section 5), and pruning towards
     it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
     The knee is the smallest k whose cost, the worst of it and the next two points, is as low as
-    any (within ``noise``). From there, up to twice as many neurons and at least ``FURTHER``, it
-    goes on to the lowest residual to be had for at most ``spend`` of retention: what is left of a
-    backdoor is worse than a few answers lost.
+    any (within ``noise``). From there it goes on to the lowest residual to be had for at most
+    ``spend`` of retention: what is left of a backdoor is worse than a few answers lost.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
@@ -190,18 +169,14 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     worst = [max(costs[i : i + STABLE]) for i in range(len(costs))]
     noise = max(rule.noise, *(one_image(p) for p in usable))
     start = next(p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + noise)
-    reach = start.k + max(start.k, FURTHER) if start.k else 0
-    beyond = [
-        p for p in usable
-        if start.k <= p.k <= reach
-        and p.retention.value >= start.retention.value - rule.spend
-    ]  # fmt: skip
-    taken = _insured(usable, min(beyond, key=lambda p: p.residual.value))
+    least = start.retention.value - rule.spend
+    beyond = [p for p in usable if p.k >= start.k and p.retention.value >= least]
+    taken = min(beyond, key=lambda p: p.residual.value) if start.k else start
     return Choice(
         taken.k,
         f"knee at k = {start.k}, beyond which a point of retention buys less than "
         f"{rule.price:g} points of residual; from there the lowest residual to be had for at most "
-        f"{rule.spend:.0%} retention, at k = {taken.k}",
+        f"{rule.spend:.1%} retention, at k = {taken.k}",
     )
 
 

@@ -23,10 +23,12 @@ from cnp_engine.events import Event, TargetRow, TargetSizes, finite
 
 FAMILIES: tuple[Family, ...] = ("patch", "blend")
 
-CLEAR = 0.5
-"""A further suspect, or family, stands out at least this far of the first one's octaves: a class
-that is close to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one.
-"""
+CLEAR = 0.6
+"""A further suspect stands out at least this far of the first one's octaves: a class that is close
+to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one."""
+
+CLEAR_FAMILY = 0.5
+"""The same for a further family of a suspect."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,7 @@ def _families(
     A family that only an adversarial pattern fills would teach the masks to prune what the
     network needs (docs/log.md has the table).
     """
-    least = max(threshold, row.score * CLEAR)
+    least = max(threshold, row.score * CLEAR_FAMILY)
     return tuple(f for f in FAMILIES if octaves[f][row.index] >= least)
 
 
