@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cnp_engine import settings
-from cnp_engine.codec import encode
 from cnp_engine.errors import SettingInvalid
 from cnp_engine.files import absolute
 
@@ -226,9 +225,8 @@ class RunConfig:
         return settings.values_of(self)
 
     def digest(self) -> str:
-        """sha256 of the canonical JSON of all settings: what may be resumed."""
-        text = json.dumps(encode(self.values()), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """What may be resumed: ``digest_of`` the settings as they are written."""
+        return digest_of(self.to_toml())
 
     def describe(self) -> list[Described]:
         """Key, value, default and help of every setting, for people."""
@@ -260,6 +258,17 @@ class Described:
     value: str
     default: str
     help: str
+
+
+def digest_of(text: str) -> str:
+    """sha256 of the canonical JSON of the settings that ``text``, TOML, holds.
+
+    Of what is written and not of what it comes to: a later version, which knows more settings,
+    still finds a run as it was begun. Raises SettingInvalid.
+    """
+    values = settings.flatten(_parse_toml(text))
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 SOURCE_PREFIXES = ("cifar10", "cifar100", "gtsrb", "tiny-imagenet")

@@ -292,10 +292,13 @@ class Evaluated(Event):
 
 @dataclass(frozen=True)
 class Refused(Event):
-    """Answer to an ``evaluate`` or ``export`` command that could not be done; the run is whole."""
+    """Answer to a command that could not be done; the run is whole.
+
+    ``wake``: a finished run could not be taken up again to answer any.
+    """
 
     tag: ClassVar[str] = "refused"
-    request: Literal["evaluate", "export"]
+    request: Literal["evaluate", "export", "wake"]
     k: int | None
     what: str
     todo: str

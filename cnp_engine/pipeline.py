@@ -63,7 +63,7 @@ def run(config: RunConfig, store: RunDirectory, inbox: Requests) -> Iterator[Eve
     committing.forget(store)
     device = runtime.pick_device(config.device)
     yield RunStarted(
-        SCHEMA, config.digest(), state.started is not None, runtime.versions(),
+        SCHEMA, store.digest, state.started is not None, runtime.versions(),
         runtime.describe(device), torch.get_num_threads(), os.getpid(),
     )  # fmt: skip
     seconds = _seconds(earlier)

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from cnp_engine import lock as locks
-from cnp_engine.config import RunConfig
+from cnp_engine.config import RunConfig, digest_of
 from cnp_engine.errors import RunDamaged, RunExists, RunMissing, SettingInvalid, SettingUnknown
 from cnp_engine.eventlog import CommandLog, EventLog
 from cnp_engine.files import absolute, write_atomic, writing
@@ -34,11 +34,15 @@ _OURS = (CONFIG, EVENTS, COMMANDS, WORKER_LOG, CURVE, SUMMARY, ARTIFACTS, EXPORT
 
 
 class RunDirectory:
-    """One run on disk. Cheap to open: nothing but ``run.toml`` is read."""
+    """One run on disk. Cheap to open: nothing but ``run.toml`` is read.
 
-    def __init__(self, path: Path, config: RunConfig) -> None:
+    ``digest`` is that of ``run.toml`` as it is written, and decides what may be resumed.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, digest: str) -> None:
         self.path = path
         self.config = config
+        self.digest = digest
 
     @classmethod
     def create(cls, path: str | Path, config: RunConfig, force: bool = False) -> RunDirectory:
@@ -52,12 +56,13 @@ class RunDirectory:
         try:
             with writing(folder):
                 (folder / ARTIFACTS).mkdir(exist_ok=True)
-            write_atomic(folder / CONFIG, config.to_toml().encode())
+            text = config.to_toml()
+            write_atomic(folder / CONFIG, text.encode())
         except BaseException:
             if made:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        return cls(folder, config)
+        return cls(folder, config, digest_of(text))
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
@@ -73,7 +78,7 @@ class RunDirectory:
         except (OSError, UnicodeDecodeError) as error:
             raise _unreadable(file, str(error)) from error
         try:
-            return cls(folder, RunConfig.from_toml(text))
+            return cls(folder, RunConfig.from_toml(text), digest_of(text))
         except (SettingUnknown, SettingInvalid) as error:
             raise _unreadable(file, error.what.rstrip(".")) from error
 

@@ -29,7 +29,16 @@ from cnp_engine.errors import (
     RunUnwritable,
 )
 from cnp_engine.eventlog import ENDS, EventLog
-from cnp_engine.events import Cancelled, Continued, Event, Failed, Finished, Paused, RunStarted
+from cnp_engine.events import (
+    Cancelled,
+    Continued,
+    Event,
+    Failed,
+    Finished,
+    Paused,
+    Refused,
+    RunStarted,
+)
 from cnp_engine.files import writing
 from cnp_engine.inbox import Inbox, Requests
 from cnp_engine.rundir import RunDirectory
@@ -63,12 +72,11 @@ def work(run: RunDirectory, pipeline: Pipeline | None = None, commands_from: int
 
     Raises RunUnwritable or RunDamaged where not even the last word can be written.
     """
-    log, stop, sound = run.events(), Stop(), False
+    log, stop = run.events(), Stop()
     tail = run.commands().tail(commands_from)
     with stop.installed(), Inbox(tail, stop) as inbox:
         try:
             _check_digest(run, log)
-            sound = True
             events = (pipeline or _pipeline())(run.config, run, inbox)
             last = _drain(events, log, stop, inbox)
         except (Exception, SystemExit) as error:  # whatever a stage raises is its last word
@@ -76,8 +84,8 @@ def work(run: RunDirectory, pipeline: Pipeline | None = None, commands_from: int
             last = last_word(error)
             if not isinstance(error, CnpError):
                 traceback.print_exception(error)
-            if sound and RunState.from_records(log.read()).outcome == "finished":
-                sys.stderr.write(f"error: {error}\n")  # a run that ended well stays so
+            if _ended_well(log):  # it stays so: only nobody answers
+                log.append(Refused("wake", None, *_said(error)))
             else:
                 log.append(last)
         if isinstance(last, Finished):
@@ -158,6 +166,21 @@ def last_word(error: BaseException) -> Event:
     )
 
 
+def _ended_well(log: EventLog) -> bool:
+    """Whether the run is finished, whatever has become of it since."""
+    try:
+        return RunState.from_records(log.read()).outcome == "finished"
+    except RunDamaged:
+        return False
+
+
+def _said(error: BaseException) -> tuple[str, str]:
+    said = last_word(error)
+    if isinstance(said, Failed):
+        return said.what, said.todo
+    return "The engine was stopped.", "Ask again, and it is started again."
+
+
 def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "no message")
 
@@ -165,7 +188,7 @@ def _first_line(error: BaseException) -> str:
 def _check_digest(run: RunDirectory, log: EventLog) -> None:
     """Artifacts of one configuration are never taken over by another."""
     for record in log.read():
-        if isinstance(record.value, RunStarted) and record.value.digest != run.config.digest():
+        if isinstance(record.value, RunStarted) and record.value.digest != run.digest:
             raise RunDamaged(
                 f"{run.path / 'run.toml'} was changed after the run had begun.",
                 "Put it back as it was, or begin a new run with these settings.",

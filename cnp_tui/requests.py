@@ -61,7 +61,7 @@ class Desk:
         latest = self.link.snapshot.state.refused
         if self.asked is None or latest is None or latest is self._refused:
             return None
-        return latest if latest.request == request else None
+        return latest if latest.request in (request, "wake") else None
 
     def left(self) -> bool:
         """Whether the worker went, and what was asked of it has no answer."""

@@ -53,7 +53,7 @@ class Recorded:
         answering: bool = False,
         trouble: CnpError | None = None,
     ) -> None:
-        self.run = RunDirectory(Path("/runs") / name, config(name))
+        self.run = RunDirectory(Path("/runs") / name, config(name), "digest")
         self.live = live
         self.sent: list[Command] = []
         self.woken = 0

@@ -227,7 +227,7 @@ async def test_p_prunes_and_back_leads_here() -> None:
 @pytest.mark.asyncio
 async def test_y_copies_the_command(tmp_path: Any) -> None:
     link = state("finished")
-    link.run = RunDirectory(tmp_path, link.run.config)
+    link.run = RunDirectory(tmp_path, link.run.config, "digest")
     app = watching(link)
     async with app.run_test(size=NORMAL) as pilot:
         await pilot.press("y")

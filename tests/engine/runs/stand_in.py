@@ -35,7 +35,7 @@ MODULE = "tests.engine.runs.stand_in"
 def pipeline(config: RunConfig, store: RunDirectory, inbox: Requests) -> Iterator[Event]:
     """Say hello, then do what ``config.arch`` names, then finish, and answer where it "serves"."""
     resumed = any(isinstance(r.value, RunStarted) for r in store.events().read()[:1])
-    yield RunStarted(1, config.digest(), resumed, {"python": "3"}, "cpu", 1, os.getpid())
+    yield RunStarted(1, store.digest, resumed, {"python": "3"}, "cpu", 1, os.getpid())
     try:
         yield from _BEHAVIOURS[config.arch or "ends"](inbox)
     finally:
@@ -50,6 +50,9 @@ class _Desk:
 
     def prepare(self) -> None:
         return
+
+    def ponder(self) -> bool:
+        return False
 
     def answer(self, request: Evaluate | Export) -> Iterator[Event]:
         if isinstance(request, Evaluate):

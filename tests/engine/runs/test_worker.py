@@ -24,9 +24,11 @@ from cnp_engine.events import (
     Finished,
     Paused,
     Progress,
+    Refused,
     RunStarted,
 )
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.state import RunState
 from cnp_engine.worker import last_word
 from tests.engine.runs.stand_in import MODULE
 from tests.engine.runs.tools import new_run
@@ -236,16 +238,44 @@ def test_a_killed_worker_leaves_a_log_that_the_next_one_continues(tmp_path: Path
     assert started.resumed
 
 
-def test_a_configuration_changed_meanwhile_is_refused(tmp_path: Path) -> None:
-    run = new_run(tmp_path, "ends")
-    assert spawn(run).wait(PATIENCE_S) == 0
+def change(run: RunDirectory, old: str, new: str) -> None:
     text = (run.path / "run.toml").read_text()
-    (run.path / "run.toml").write_text(text.replace("seed = 0", "seed = 1"))
+    assert old in text
+    (run.path / "run.toml").write_text(text.replace(old, new))
+
+
+def test_a_configuration_changed_meanwhile_is_refused(tmp_path: Path) -> None:
+    run = new_run(tmp_path, "refuses")
+    assert spawn(run).wait(PATIENCE_S) == 4
+    change(run, "seed = 0", "seed = 1")
     assert spawn(run).wait(PATIENCE_S) == 6
     last = events(run)[-1]
     assert isinstance(last, Failed)
     assert last.code == "RunDamaged"
     assert "changed after the run had begun" in last.what
+
+
+def test_a_finished_run_that_was_changed_stays_finished_and_says_why_nobody_answers(
+    tmp_path: Path,
+) -> None:
+    run = new_run(tmp_path, "ends")
+    assert spawn(run).wait(PATIENCE_S) == 0
+    change(run, "seed = 0", "seed = 1")
+    assert spawn(run).wait(PATIENCE_S) == 6
+    assert RunState.from_events(events(run)).outcome == "finished"
+    last = events(run)[-1]
+    assert isinstance(last, Refused)
+    assert (last.request, last.k) == ("wake", None)
+    assert "changed after the run had begun" in last.what
+
+
+def test_a_run_that_knew_fewer_settings_is_taken_up_as_it_was(tmp_path: Path) -> None:
+    """As an earlier version leaves it: a setting it did not have is not in its run.toml."""
+    run = new_run(tmp_path, "refuses")
+    change(run, "grown = 2\n", "")
+    assert RunDirectory.open(run.path).digest != run.digest
+    assert spawn(run).wait(PATIENCE_S) == 4
+    assert spawn(run).wait(PATIENCE_S) == 4, "not 6: it is the run that was begun"
 
 
 def test_a_full_disk_ends_it_with_its_code(tmp_path: Path) -> None:
