@@ -50,6 +50,9 @@ REST_S = 0.3
 
 class NewRunScreen(CnpScreen):
     TOPIC = "New run"
+    AUTO_FOCUS = "#field-model Line"
+    """At once: what is typed next is a path and no command."""
+
     ABOUT = (
         "Choose the checkpoint to examine and some clean images, look at every setting if you "
         "like, and start. The review shows the command that starts the same run from a shell."
@@ -61,7 +64,7 @@ class NewRunScreen(CnpScreen):
                 tooltip="Fill in the model, images and attack that come with the program"),
         Binding("f", "find", "Find", id="new.find",
                 tooltip="Look for checkpoints under the folder that is typed; again: stop looking"),
-        Binding("slash", "filter", "Filter", key_display="/", id="new.filter",
+        Binding("slash", "filter", "Filter", key_display="/", show=False, id="new.filter",
                 tooltip="Show only settings whose name or meaning has these words"),
         Binding("r", "reset", "Reset", show=False, id="new.reset",
                 tooltip="Leave the highlighted setting at its default"),
@@ -85,7 +88,8 @@ class NewRunScreen(CnpScreen):
         self._refused: dict[str, CnpError] = {}
         self._tried = False
         self._starting = False
-        self._devices_asked = False
+        self.devices_asked = False
+        self._ready = False
 
     def compose(self) -> ComposeResult:
         kept = self.cnp.preferences
@@ -101,7 +105,7 @@ class NewRunScreen(CnpScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.call_after_refresh(self.action_part, "model")
+        self.call_after_refresh(self._be_ready)
         self._bring_up_to_date()
 
     @work(group="devices")
@@ -196,6 +200,8 @@ class NewRunScreen(CnpScreen):
         self.call_after_refresh(self._focus_in, part)
 
     def _focus_in(self, part: Part) -> None:
+        if part != self.part:
+            return  # left again meanwhile
         if part == "settings":
             self.query_one("#catalogue", OptionList).focus()
         elif part == "review":
@@ -203,6 +209,14 @@ class NewRunScreen(CnpScreen):
         else:
             first = {"model": "model", "data": "data", "truth": "attack"}[part]
             self._field(first).take_focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Over a slow link one types ahead: until there is a field, letters are no commands."""
+        return self._ready or action == "back"
+
+    def _be_ready(self) -> None:
+        self._ready = True
+        self.refresh_bindings()
 
     def _field(self, key: str) -> Field:
         return self.query_one(f"#field-{key}", Field)
@@ -215,8 +229,8 @@ class NewRunScreen(CnpScreen):
     @on(TabbedContent.TabActivated)
     def _shown(self, event: TabbedContent.TabActivated) -> None:
         """The devices are asked for when they are first seen: that costs two seconds of a core."""
-        if self.part == "settings" and not self._devices_asked:
-            self._devices_asked = True
+        if self.part == "settings" and not self.devices_asked:
+            self.devices_asked = True
             self._learn_devices()
 
     @on(Accepted)

@@ -95,7 +95,11 @@ class DataPane(Vertical):
             except CnpError as error:
                 await self._show((Told("data", error.what, "bad"), Told("to do", error.todo)), ())
                 return
-        found = self._known[asked]
+        await self.tell(asked, self._known[asked])
+
+    async def tell(self, asked: Asked, found: Mapping[str, Any]) -> None:
+        """What is known of a source."""
+        self._asked = asked
         await self._show(told.data(found), found["thumbnails"])
 
     async def _show(self, rows: Sequence[Told], thumbnails: Sequence[Mapping[str, Any]]) -> None:

@@ -51,8 +51,18 @@ class Field(Vertical):
             self._problem.display = bool(said)
             self.set_class(bool(said), "-wrong")
 
+    @property
+    def line(self) -> Input:
+        return self.editor.line if isinstance(self.editor, PathInput) else self.editor
+
     def take_focus(self) -> None:
-        (self.editor.line if isinstance(self.editor, PathInput) else self.editor).focus()
+        self.line.focus()
+
+    def on_descendant_focus(self) -> None:
+        self.add_class("-active")
+
+    def on_descendant_blur(self) -> None:
+        self.remove_class("-active")
 
     @on(PathInput.Changed)
     @on(PathInput.Taken)

@@ -156,14 +156,16 @@ class ModelPane(Vertical):
         place = absolute(path) if path else Path()
         stamp = await aside(lambda: _stamp(place))
         if not path or stamp is None:
-            self._tell(path, ((), None))
+            self.tell(path, ((), None))
             return
         if stamp not in self._known:
             self._show((Told("", f"Looking into {place.name} ..."),))
             self._known[stamp] = await _ask(place)
-        self._tell(path, self._known[stamp])
+        self.tell(path, self._known[stamp])
 
-    def _tell(self, path: str, known: Known) -> None:
+    def tell(self, path: str, known: Known) -> None:
+        """What is known of the file at ``path``."""
+        self._asked = path
         rows, trouble = known
         self._show(rows)
         self.post_message(Inspected(path, trouble))

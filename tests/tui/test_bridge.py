@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cnp_engine import process, tasks
-from cnp_engine.errors import CheckpointUnsafe, DataMissing, WorkerDied
+from cnp_engine.errors import CheckpointUnreadable, CheckpointUnsafe, DataMissing, WorkerDied
 from cnp_tui import bridge, faults
 from tests.tui.tools import call
 
@@ -102,3 +105,29 @@ def test_doctor_says_what_is_broken(
     assert said.code == 5
     assert said.out.count("BROKEN") == 2
     assert "Set CNP_HOME" in said.out
+
+
+def test_asked_beside_a_screen_it_answers_as_it_does_when_called(tmp_path: Path) -> None:
+    (tmp_path / "empty.pth").touch()
+    with pytest.raises(CheckpointUnreadable, match="is empty"):
+        asyncio.run(bridge.ask("inspect", file=str(tmp_path / "empty.pth")))
+
+
+def test_a_question_nobody_waits_for_ends_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def noted(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        begun.append(popen(*args, **options))
+        return begun[-1]
+
+    async def give_up() -> None:
+        question = asyncio.create_task(bridge.ask("doctor"))
+        await asyncio.sleep(0.05)
+        question.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await question
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    asyncio.run(give_up())
+    assert begun[0].wait(20) == -signal.SIGKILL

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from textual.binding import Binding
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Button, Checkbox, Input, OptionList, Static, TabbedContent, Tabs
 
@@ -25,6 +26,7 @@ from cnp_tui.screens.new_run import NewRunScreen
 from cnp_tui.screens.run import WatchScreen
 from cnp_tui.widgets.data_pane import Thumbnail
 from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.path_input import Line
 from cnp_tui.widgets.rows import Rows
 from cnp_tui.widgets.settings_form import SettingsForm
 from tests.engine.models.hostile import PICKLES, torch_zip
@@ -77,22 +79,27 @@ def test_every_binding_has_an_id_and_a_tooltip() -> None:
 @asyncio
 async def test_parts_by_key_and_by_mouse() -> None:
     async with new_run() as (pilot, screen):
+
+        async def shows(name: str) -> None:
+            pane = screen.query_one(f"TabPane#{name}")
+            await until(pilot, lambda: part(screen) == name, name)
+            await until(pilot, lambda: pane.has_focus_within, f"the first field of {name}")
+
         for key, name in zip(
             ("f3", "f4", "f5", "f6", "f2"),
             ("data", "truth", "settings", "review", "model"),
             strict=True,
         ):
             await pilot.press(key)
-            assert part(screen) == name
+            await shows(name)
         await idle(pilot, screen)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: isinstance(screen.focused, Input), "the field of the data")
-        assert part(screen) == "data"
+        await shows("data")
         await idle(pilot, screen)
         await pilot.press("left_square_bracket")
-        assert part(screen) == "model"
+        await shows("model")
         await pilot.click("#--content-tab-review")
-        assert part(screen) == "review"
+        await until(pilot, lambda: part(screen) == "review", "the click")
 
 
 @asyncio
@@ -203,15 +210,16 @@ async def test_settings_by_mouse() -> None:
     async with new_run((120, 40)) as (pilot, screen):
         await pilot.click("#--content-tab-settings")
         await until(pilot, lambda: part(screen) == "settings", "the settings")
+        form, choose = screen.query_one(SettingsForm), screen.query_one("#choices", OptionList)
+        await until(pilot, lambda: form.key == "preset", "the first setting")
         await pilot.pause()
         await pilot.click("#catalogue", offset=(5, 4))
-        form = screen.query_one(SettingsForm)
-        assert form.key == "precision"
-        await pilot.pause()
+        await until(pilot, lambda: form.key == "precision", "the click")
+        await until(pilot, lambda: choose.option_count == 3 and choose.region.height == 3, "three")
         await pilot.click("#choices", offset=(2, 1))
-        assert screen.draft.text("precision") == "float32"
+        await until(pilot, lambda: screen.draft.text("precision") == "float32", "the choice")
         await pilot.click("#reset")
-        assert screen.draft.text("precision") == ""
+        await until(pilot, lambda: screen.draft.text("precision") == "", "the default")
 
 
 @asyncio
@@ -244,7 +252,8 @@ async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: 
         screen.put("model", str(hostile))
         await until(pilot, lambda: "imports posix.system" in told.said, "the refusal")
         assert "it tries to import posix.system; nothing in it was executed" in told.said
-        assert "would import posix.system" in problem(screen, "model")
+        refusal = "would import posix.system"
+        await until(pilot, lambda: refusal in problem(screen, "model"), "the problem")
         await idle(pilot, screen)
         await pilot.press("s")
         await until(pilot, lambda: bool(toasts(screen.cnp)), "the toast")
@@ -252,7 +261,7 @@ async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: 
         screen.put("model", DEMO["model"])
         await until(pilot, lambda: "600 in 20 BatchNorm layers" in told.said, "the demo")
         assert "read as data; nothing in it was executed" in told.said
-        assert problem(screen, "model") == ""
+        await until(pilot, lambda: problem(screen, "model") == "", "no problem")
     assert not canary.exists()
 
 
@@ -314,3 +323,19 @@ async def test_a_folder_that_is_taken_is_told_before_the_start(tmp_path: Path) -
         screen.query_one("#force", Checkbox).toggle()
         await until(pilot, lambda: problem(screen, "out") == "", "the way to be free")
         assert text_of(screen, "#command").endswith("--force")
+
+
+@asyncio
+async def test_what_is_typed_ahead_is_no_command(home: Path) -> None:
+    app = CnpApp()
+    app.animation_level = "none"
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        for key in ("n", *"sdfy"):
+            app.post_message(Key(key, key))
+        await until(pilot, lambda: isinstance(app.focused, Line), "the field")
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, NewRunScreen)
+        assert (part(screen), dict(screen.draft.given), toasts(app)) == ("model", {}, [])
+        assert not home.exists()
