@@ -6,7 +6,7 @@
 Works in a folder of its own. First paint: from starting `cnp` to Home in a terminal, every start a
 process of its own, the first apart. Keys: from writing one to the next paint, on Home while the
 demo, which is started for it, uses every core. Bytes: what the Run screen writes while ten events
-a second of that demo's log come in.
+a second of a recorded run come in.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+RECORDED = ROOT / "tests" / "fixtures" / "runs" / "demo.jsonl"
 CNP = (sys.executable, "-m", "cnp_tui")
 PATIENCE_S = 600.0
 EVENTS_A_SECOND = 10.0
@@ -123,14 +124,13 @@ def first_paint(env: Mapping[str, str], starts: int) -> tuple[float, Spread]:
     return seconds[0], Spread(tuple(seconds[1:]))
 
 
-def many_runs(env: Mapping[str, str], run: Path, count: int) -> tuple[float, float]:
-    """Seconds to the first row, and from there to all of ``count`` runs being read."""
+def many_runs(env: Mapping[str, str], count: int) -> tuple[float, float]:
+    """Seconds from the start to the first row, and those that reading ``count`` runs takes."""
     home = Path(env["CNP_HOME"]).parent / "many"
-    for number in range(count):
-        folder = home / "runs" / f"run-{number:03d}"
-        folder.mkdir(parents=True)
-        for name in ("run.toml", "events.jsonl"):
-            shutil.copy(run / name, folder / name)
+    first = made(home / "runs" / "run-000")
+    shutil.copy(RECORDED, first / "events.jsonl")
+    for number in range(1, count):
+        shutil.copytree(first, home / "runs" / f"run-{number:03d}")
     code = (
         "import time; from cnp_tui.index import Index; i = Index(); a = time.perf_counter()\n"
         "i.scan()\nwhile not i.complete: i.step()\nprint(time.perf_counter() - a)"
@@ -141,6 +141,15 @@ def many_runs(env: Mapping[str, str], run: Path, count: int) -> tuple[float, flo
     shown = screen.wait_for("run-") - screen.begun
     screen.close()
     return shown, float(read.stdout)
+
+
+def made(folder: Path) -> Path:
+    """A new run of the demo, not begun."""
+    from cnp_engine.config import RunConfig
+    from cnp_engine.rundir import RunDirectory
+    from cnp_tui import jobs
+
+    return RunDirectory.create(folder, RunConfig.build(jobs.demo_inputs(), env={})).path
 
 
 @contextlib.contextmanager
@@ -155,21 +164,22 @@ def demo_at_work(env: Mapping[str, str]) -> Iterator[Path]:
         subprocess.run([*CNP, "cancel", str(run)], env=env, capture_output=True, check=False)
 
 
-def keys(env: Mapping[str, str], run: Path, count: int) -> tuple[int, Spread]:
-    """Up and down on Home; how many were answered while the run was at work."""
+def keys(env: Mapping[str, str], run: Path, count: int) -> Iterator[tuple[str, Spread]]:
+    """Down and up on Home, then help opened and left, beside a run at work."""
+    shutil.copy(RECORDED, made(run.parent / "recorded") / "events.jsonl")
+    wait_until(lambda: "progress" in log(run))
     screen = Screen(CNP, env)
     screen.wait_for("at work")
-    wait_until(lambda: "progress" in log(run))
-    seconds: list[float] = []
-    while len(seconds) < count and '"tag":"finished"' not in log(run)[-20000:]:
-        time.sleep(0.05)
-        settle(screen)
-        since = screen.painted
-        begun = time.perf_counter()
-        screen.press(b"?" if len(seconds) % 2 == 0 else b"\x7f")
-        seconds.append(screen.wait_for_paint(since) - begun)
+    for name, pressed in (("up and down", (b"j", b"k")), ("help and back", (b"?", b"\x7f"))):
+        seconds: list[float] = []
+        for number in range(count):
+            settle(screen)
+            since = screen.painted
+            begun = time.perf_counter()
+            screen.press(pressed[number % 2])
+            seconds.append(screen.wait_for_paint(since) - begun)
+        yield name, Spread(tuple(seconds))
     screen.close()
-    return len(seconds), Spread(tuple(seconds))
 
 
 def settle(screen: Screen, quiet_s: float = 0.03) -> None:
@@ -180,21 +190,18 @@ def settle(screen: Screen, quiet_s: float = 0.03) -> None:
         time.sleep(quiet_s)
 
 
-def bytes_a_second(
-    env: Mapping[str, str], done: Path, size: tuple[int, int], seconds: float
-) -> float:
-    """What the Run screen writes while the log of ``done`` comes in at ``EVENTS_A_SECOND``."""
+def bytes_a_second(env: Mapping[str, str], size: tuple[int, int], seconds: float) -> float:
+    """What the Run screen writes while recorded events come in at ``EVENTS_A_SECOND``."""
     from cnp_engine.eventlog import EventLog
     from cnp_engine.rundir import RunDirectory
 
-    records = EventLog(done / "events.jsonl").read()
+    records = EventLog(RECORDED).read()
     skipped = next(n for n, r in enumerate(records) if r.value.tag == "target_ranked")
-    folder = Path(env["CNP_HOME"]) / f"fed-{size[0]}"
-    run = RunDirectory.create(folder, RunDirectory.open(done).config)
+    run = RunDirectory.open(made(Path(env["CNP_HOME"]) / f"fed-{size[0]}"))
     for record in records[:skipped]:
         run.events().append(record.value, durable=False)
     with run.lock():
-        screen = Screen([*CNP, "tui", str(folder)], env, size)
+        screen = Screen([*CNP, "tui", str(run.path)], env, size)
         screen.wait_for("Quit")
         settle(screen, 1.0)
         begun, before = time.perf_counter(), screen.painted
@@ -232,9 +239,25 @@ def paints(first: float, others: Spread) -> str:
     return row(name, figure, "500 ms")
 
 
-def answered(count: int, spread: Spread) -> str:
+def answered(name: str, spread: Spread) -> str:
     figure = f"median {1000 * spread.median:.0f}, p95 {1000 * spread.p95:.0f} ms"
-    return row(f"a key answered beside a repair, {count} keys", figure, "50 ms at p95")
+    count = len(spread.values)
+    return row(f"a key answered beside a repair, {name}, {count} keys", figure, "50 ms at p95")
+
+
+def measured(env: Mapping[str, str], given: argparse.Namespace) -> Iterator[str]:
+    """A row each, as they come."""
+    yield paints(*first_paint(env, given.starts))
+    with demo_at_work(env) as run:
+        for name, spread in keys(env, run, given.keys):
+            yield answered(name, spread)
+    shown, read = many_runs(env, given.runs)
+    yield row(f"start to the first rows of {given.runs} runs", f"{shown:.2f} s", "")
+    yield row(f"reading {given.runs} runs", f"{1000 * read:.0f} ms", "100 ms")
+    for size in SIZES:
+        rate = bytes_a_second(env, size, given.seconds) / 1000
+        name = f"Run screen at {size[0]}x{size[1]}, {EVENTS_A_SECOND:.0f} events a second"
+        yield row(name, f"{rate:.1f} kB/s", "60 kB/s")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -249,21 +272,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                         help="of events, for each size [default: %(default)s]")  # fmt: skip
     given = parser.parse_args(argv)
     sys.path.insert(0, str(ROOT))
-    rows = ["| | figure | bar |", "|---|---|---|"]
+    print("| | figure | bar |\n|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="cnp-bench-") as folder:
         env = environment(Path(folder) / "home")
-        rows.append(paints(*first_paint(env, given.starts)))
-        with demo_at_work(env) as run:
-            rows.append(answered(*keys(env, run, given.keys)))
-            wait_until(lambda: '"tag":"finished"' in log(run))
-        shown, read = many_runs(env, run, given.runs)
-        rows.append(row(f"start to the first rows of {given.runs} runs", f"{shown:.2f} s", ""))
-        rows.append(row(f"reading {given.runs} runs", f"{1000 * read:.0f} ms", "100 ms"))
-        for size in SIZES:
-            rate = bytes_a_second(env, run, size, given.seconds) / 1000
-            name = f"Run screen at {size[0]}x{size[1]}, {EVENTS_A_SECOND:.0f} events a second"
-            rows.append(row(name, f"{rate:.1f} kB/s", "60 kB/s"))
-    print("\n".join(rows))
+        for line in measured(env, given):
+            print(line, flush=True)
     print(f"\nPython {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs, "
           f"load {os.getloadavg()[0]:.1f}.")  # fmt: skip
     return 0

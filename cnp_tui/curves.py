@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cnp_engine.config import SweepSettings
-from cnp_engine.events import LabelFree, Measured, Rate
+from cnp_engine.events import CurvePoint, Evaluated, LabelFree, Measured, Rate
 from cnp_engine.state import RunState
 
 Name = Literal["retention", "residual", "ba", "asr", "ra"]
@@ -146,7 +146,8 @@ def _said(state: RunState) -> Iterator[tuple[Name, int, Rate]]:
     """Everything measured of this run, the latest last."""
     if state.before is not None:
         yield from _named(0, LabelFree(), state.before)
-    for point in (*state.curve.values(), *state.evaluated.values()):
+    points: list[CurvePoint | Evaluated] = [*state.curve.values(), *state.evaluated.values()]
+    for point in points:
         yield from _named(point.k, point.label_free, point.measured)
     if state.remeasured is not None:
         yield from _named(

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.console import Group, RenderableType
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.containers import VerticalScroll
-from textual.content import Content
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
@@ -60,11 +62,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help") as scroll:
             scroll.border_title = f"Help: {self._topic}"
             scroll.border_subtitle = "esc back"
-            if self._about:
-                yield Static(Content(" ".join(self._about.split())), id="about")
-            for section in self._sections:
-                yield Static(Content(section.title), classes="section")
-                yield Static(table(section.rows))
+            yield Static(page(self._about, self._sections, self.app.theme_variables["primary"]))
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()
@@ -110,6 +108,16 @@ def bindings(kind: type[DOMNode]) -> Iterator[Binding]:
                 if binding.key not in taken:
                     taken.add(binding.key)
                     yield binding
+
+
+def page(about: str, sections: Iterable[Section], colour: str) -> Group:
+    """All of it as one text: a widget a line would take long to mount."""
+    heading = Style(color=Color.parse(colour).rich_color, bold=True)
+    parts: list[RenderableType] = [Text(" ".join(about.split()))] if about else []
+    for section in sections:
+        parts += [Text(f"\n{section.title}" if parts else section.title, heading)]
+        parts += [table(section.rows)]
+    return Group(*parts)
 
 
 def table(rows: tuple[Row, ...]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,11 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import run, schedule, startup
+from benchmarks import run, schedule, startup, terminal
 from benchmarks.run import Job, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("run.py", "startup.py", "schedule.py")
+SCRIPTS = ("run.py", "startup.py", "schedule.py", "terminal.py")
 
 
 def job(out: Path, **given: Any) -> Job:
@@ -144,3 +145,21 @@ def test_the_extrapolation_is_preparation_and_median_steps() -> None:
     lane = schedule.Lane("masks", "fast", 64, 100, lambda: True, [5.0, 1.0, 3.0, 1.0])
     assert lane.median == 1.0
     assert lane.extrapolated == 5.0 + 99 * 1.0
+
+
+def test_a_terminal_is_timed_and_its_bytes_are_counted() -> None:
+    code = "import os, time; print('here', flush=True); time.sleep(0.2); os.write(1, b'x' * 100)"
+    words = [sys.executable, "-c", f"{code}; input()"]
+    screen = terminal.Screen(words, dict(os.environ))
+    assert screen.wait_for("here") > screen.begun
+    since = screen.painted
+    screen.wait_for("x" * 100, since)
+    assert screen.painted == since + 100
+    screen.close()
+
+
+def test_the_spread_of_times() -> None:
+    spread = terminal.Spread(tuple(n / 100 for n in range(1, 101)))
+    assert (spread.median, spread.p95) == (0.505, 0.95)
+    assert "median 505, p95 950 ms | 500 ms" in terminal.paints(0.1, spread)
+    assert "100 keys | median 505, p95 950 ms | 50 ms at p95" in terminal.answered("", spread)

@@ -115,7 +115,10 @@ OPTIONS = (
     "model data arch classes normalize clean clean-dir attack trigger target defense preset device "
     "seed config set out force json quiet detach"
 )
-COMMANDS = "run demo inspect eval scan prune export runs attach cancel resume report doctor config"
+COMMANDS = (
+    "run demo inspect eval scan prune export runs attach cancel resume report doctor config "
+    "tui replay compare"
+)
 
 
 @pytest.mark.parametrize("command", ["run", "scan"])
