@@ -16,7 +16,7 @@ export PIP_DEFAULT_TIMEOUT ?= 120
 export PIP_RETRIES ?= 10
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help demo test lint format types contracts unit bench install install-dev clean
+.PHONY: help demo test lint format types contracts unit bench pictures install install-dev clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,11 @@ unit: install-dev  ## pytest; ARGS= goes to it
 
 bench: install  ## whole runs of the demo, fast against reference; ARGS= goes to benchmarks/run.py
 	$(PY) benchmarks/run.py $(ARGS)
+
+pictures: install  ## draw the README's pictures anew, from a run of the demo
+	$(PY) -m cnp_tui demo --no-tui --force --out $(VENV)/demo </dev/null
+	$(PY) -m cnp_tui replay $(VENV)/demo --screenshot docs/pictures/run.svg --at 20 --size 160x45 --screen run
+	$(PY) -m cnp_tui replay $(VENV)/demo --screenshot docs/pictures/prune.svg --at end --size 120x36 --screen prune
 
 install: $(VENV)/.installed  ## the program, as a user installs it
 install-dev: $(VENV)/.installed-dev  ## with the tools that check it
