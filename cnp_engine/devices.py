@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from cnp_engine import runtime
+
 
 @dataclass(frozen=True)
 class Device:
@@ -30,7 +32,7 @@ def devices() -> list[Device]:
 def _devices() -> Iterator[Device]:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     threads = torch.get_num_threads()
-    yield Device("cpu", f"{_processor()}, {threads} threads", total, _available())
+    yield Device("cpu", f"{_processor()}, {threads} threads", total, runtime.available_bytes())
     if torch.backends.mps.is_available():
         yield Device("mps", "Apple GPU", int(torch.mps.recommended_max_memory()), None)
     for index in range(torch.cuda.device_count()):
@@ -47,12 +49,3 @@ def _processor() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _available() -> int | None:
-    """Bytes that can be had without swapping, as Linux tells them."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[1]
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 34)}
+"""glibc keeps freed memory: activations come and go by the megabyte, and handing them back to the
+system each time costs a third of a forward pass (docs/log.md). Others take no notice."""
+
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -18,7 +22,7 @@ def argv(module: str, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """This process's own, so that a source checkout finds itself from any working folder."""
-    env = dict(os.environ)
+    env = {**_MALLOC, **os.environ}
     if _ROOT.name not in _INSTALLED:
         paths = [str(_ROOT), *filter(None, env.get("PYTHONPATH", "").split(os.pathsep))]
         env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(paths))

@@ -32,18 +32,23 @@ class Desk(Protocol):
 
     def answer(self, request: Evaluate | Export) -> Iterator[Event]: ...
 
+    def ponder(self) -> bool:
+        """Use a moment in which nobody asks; False where there is nothing to do in it."""
+        ...
+
 
 def serve(store: RunDirectory, desk: Desk, inbox: Requests) -> Generator[Event, None, None]:
     """Answers for as long as the run is viewed, and exports that were asked for until then."""
     if not store.viewed():
         return
     desk.prepare()
-    pending, seen = Pending(), time.monotonic()
+    pending, seen, busy = Pending(), time.monotonic(), False
     while True:
-        pending.add(inbox(0.0 if pending.waiting else RECHECK_S))
+        pending.add(inbox(0.0 if pending.waiting or busy else RECHECK_S))
         request = pending.take()
         if request is not None:
             yield from desk.answer(request)
+        busy = not pending.waiting and desk.ponder()
         if store.viewed():
             seen = time.monotonic()
         elif time.monotonic() - seen > FAREWELL_S and not pending.exports:

@@ -53,11 +53,15 @@ def measure(
         if truth.stamp is not None:
             triggered = truth.stamp(x)
             stamped.append(answers(network, triggered, mask_N, exact=exact, batch=batch).cpu())
+    return told(truth, torch.cat(clean), torch.cat(stamped) if stamped else None)
+
+
+def told(truth: GroundTruth, clean_B: Tensor, said: Tensor | None) -> Measured:
+    """What the answers on clean and on triggered images, on the CPU, come to."""
     labels = truth.labels_B
-    ba = share(torch.cat(clean).eq(labels))
-    if not stamped or truth.target is None:
+    ba = share(clean_B.eq(labels))
+    if said is None or truth.target is None:
         return Measured(ba=ba)
-    said = torch.cat(stamped)
     others = labels != truth.target
     return Measured(
         ba=ba,

@@ -49,6 +49,17 @@ class Desk:
         except Exception as error:  # whatever it is, the run is whole and others may ask
             yield refusal(request, error)
 
+    def ponder(self) -> bool:
+        """A moment's thought about what may be asked next; False where there is no need."""
+        try:
+            return self._answers is not None and self._answers.ponder()
+        except Interrupted:
+            raise
+        except Exception as error:  # nobody has asked for it
+            sys.stderr.write(f"cannot think ahead: {error}\n")
+            self._answers = None
+            return False
+
     def _ready(self) -> tuple[Session, Answers]:
         if self._session is None:
             self._session = self._opening()

@@ -19,6 +19,9 @@ import pytest
 import torch
 
 from cnp_engine import launch, pipeline
+from cnp_engine.algorithms.metrics import measure
+from cnp_engine.algorithms.overlay import pruned_mask
+from cnp_engine.algorithms.pruning import Judge
 from cnp_engine.commands import Command, Evaluate, Export
 from cnp_engine.errors import Interrupted
 from cnp_engine.events import (
@@ -35,6 +38,8 @@ from cnp_engine.events import (
 from cnp_engine.models.checkpoint import file_digest, read_checkpoint
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages import committing
+from cnp_engine.stages.answering import Answers
+from cnp_engine.stages.session import reopen
 from cnp_engine.state import RunState
 from tests.engine.pipeline.conftest import ASSETS
 
@@ -134,6 +139,26 @@ def test_answers_are_those_of_the_curve(run: RunDirectory, whole: Run) -> None:
     assert answers[0].measured.ba.n == before.ba.n
     assert answers[0].measured.ba.value == pytest.approx(before.ba.value, abs=0.05)
     assert answers[0].measured == answers[-1].measured
+
+
+def test_answers_are_the_same_however_they_are_come_to(run: RunDirectory) -> None:
+    """Asked in a row, thought of ahead, or measured from scratch as the curve is."""
+    session = reopen(run.config, run, state(run))
+    answers = Answers(session)
+    asked = answers.evaluate(6)
+    batches = 0
+    while answers.ponder():
+        batches += 1
+    assert batches > 0
+    ahead = {k: answers.evaluate(k) for k in (4, 5, 7, 8)}
+    ahead[6] = asked
+    network, order_N = session.material.network, session.scores.order_N
+    judge = Judge(network, session.material.select, session.triggers.judges)
+    assert session.evidence.truth is not None
+    for k, answer in ahead.items():
+        assert answer.label_free == judge.point(k, order_N).label_free
+        mask_N = pruned_mask(order_N, k)
+        assert answer.measured == measure(network, session.evidence.truth, mask_N, exact=False)
 
 
 def test_the_user_exports_another_number_and_returns(run: RunDirectory) -> None:
