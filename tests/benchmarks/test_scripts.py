@@ -17,7 +17,7 @@ from benchmarks import run, schedule, startup, terminal
 from benchmarks.run import Job, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("run.py", "startup.py", "schedule.py", "terminal.py")
+SCRIPTS = ("run.py", "startup.py", "schedule.py", "terminal.py", "slider.py")
 
 
 def job(out: Path, **given: Any) -> Job:

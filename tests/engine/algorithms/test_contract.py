@@ -12,7 +12,19 @@ import pytest
 
 from cnp_engine.algorithms import metrics
 
-DECIDING = ("overlay", "target", "reversal", "contrastive", "scores", "pruning", "rates", "preview")
+DECIDING = (
+    "overlay",
+    "target",
+    "reversal",
+    "contrastive",
+    "scores",
+    "pruning",
+    "rates",
+    "preview",
+    "execution",
+    "cuts",
+    "prefix",
+)
 FORBIDDEN_WORDS = ("label", "truth", "attack", "poison", "test")
 FORBIDDEN_HOMES = (
     "cnp_engine.attacks",
