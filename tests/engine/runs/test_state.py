@@ -87,6 +87,12 @@ def test_the_recommended_point_outlives_what_the_user_chose() -> None:
     assert state_of(CHOSEN, BY_USER, again).recommended == again
 
 
+def test_a_copy_elsewhere_does_not_hide_what_stands_in_the_exports() -> None:
+    copy = dataclasses.replace(REMEASURED, path="/elsewhere", k=9, copy=True)
+    state = state_of(CHOSEN, REMEASURED, EXPORTED, copy)
+    assert (state.remeasured, state.copied) == (REMEASURED, copy)
+
+
 def test_a_later_event_of_a_kind_wins_and_curves_grow() -> None:
     later = dataclasses.replace(CHOSEN, k=4)
     assert state_of(CHOSEN, later).chosen == later

@@ -1,0 +1,50 @@
+"""The memory in use, told beside whatever else is said."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+import torch
+
+from cnp_engine import pipeline, runtime
+from cnp_engine.events import Event, Finished, Progress, Resources, StageFinished
+from tests.engine.algorithms.drive import finish
+
+SAID = (Progress("load", 1, 2), StageFinished("load", 2.0), StageFinished("target", 9.0, True))
+
+
+def events() -> Generator[Event, None, str]:
+    yield from SAID
+    yield Finished({})
+    return "result"
+
+
+@pytest.mark.parametrize(("every_s", "told"), [(0.0, True), (1e6, False)])
+def test_it_comes_between_events_but_never_by_the_last_word(
+    monkeypatch: pytest.MonkeyPatch, every_s: float, told: bool
+) -> None:
+    monkeypatch.setattr(pipeline, "PULSE_S", every_s)
+    seconds: dict[str, float] = {"sweep": 1.0}
+    device = torch.device("cpu")
+    result, said = finish(pipeline._accompanied(events(), device, seconds))
+    assert result == "result"
+    assert [event for event in said if not isinstance(event, Resources)] == [*SAID, Finished({})]
+    pulses = [index for index, event in enumerate(said) if isinstance(event, Resources)]
+    assert pulses == ([0, 2, 4] if told else [])
+    assert seconds == {"sweep": 1.0, "load": 2.0}, "a restored stage keeps its own time"
+
+
+def test_resident_memory_is_of_this_process_now() -> None:
+    before = runtime.resources(torch.device("cpu"))
+    held = torch.ones(64 << 20, dtype=torch.uint8)
+    after = runtime.resources(torch.device("cpu"))
+    assert after.resident_bytes - before.resident_bytes > len(held) // 2
+    assert (after.device_bytes, after.device_total_bytes) == (None, None)
+
+
+def test_caches_take_a_share_of_what_is_free() -> None:
+    free = runtime.available_bytes()
+    limit = runtime.cache_bytes(torch.device("cpu"))
+    assert 0 < limit <= 2 << 30
+    assert free is None or limit <= free
