@@ -148,7 +148,7 @@ class PruneScreen(RunScreen):
         refused = self.desk.refused("evaluate")
         if asked.k in snapshot.state.evaluated:
             self.desk.answered()
-        elif refused is not None and refused.k == asked.k:
+        elif refused is not None and refused.k in (None, asked.k):
             self._trouble = f"{refused.what} {refused.todo}"
             self.desk.answered()
         elif self.desk.left():

@@ -210,6 +210,22 @@ async def test_a_refusal_is_a_sentence_and_moving_on_forgets_it() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_run_that_cannot_be_taken_up_again_says_why() -> None:
+    link = state("finished")
+    app = pruning(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press("1", "6", "enter")
+        await pilot.pause()
+        assert link.woken == 1
+        link.change(answering=True)
+        app.look()
+        link.change(answering=False)
+        await heard(pilot, link, Refused("wake", None, "The data is gone.", "Put it back."))
+        assert "The data is gone. Put it back." in text(app, "said")
+        assert "ended before it answered" not in text(app, "said")
+
+
+@pytest.mark.asyncio
 async def test_an_old_refusal_is_not_heard_again() -> None:
     refused = Refused("evaluate", 16, "Too little memory.", "Close something.")
     link = recorded("demo", extra=[refused], answering=True)
