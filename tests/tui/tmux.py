@@ -136,7 +136,7 @@ class Terminal:
     def resize(self, columns: int, rows: int) -> None:
         self.tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
-    def wait_for(self, *texts: str) -> str:
+    def wait_for(self, *texts: str, patience_s: float = PATIENCE_S) -> str:
         """The screen, once all ``texts`` stand on it."""
         screen = ""
 
@@ -145,7 +145,7 @@ class Terminal:
             screen = self.screen
             return all(text in screen for text in texts)
 
-        wait_until(shown, lambda: f"waited for {texts} on:\n{screen}")
+        wait_until(shown, lambda: f"waited for {texts} on:\n{screen}", patience_s)
         return screen
 
     def wait_for_exit(self) -> int:
@@ -154,9 +154,13 @@ class Terminal:
         return int(after.split()[0])
 
 
-def wait_until(holds: Callable[[], bool], why: Callable[[], str] = lambda: "") -> None:
+def wait_until(
+    holds: Callable[[], bool],
+    why: Callable[[], str] = lambda: "",
+    patience_s: float = PATIENCE_S,
+) -> None:
     """Until a deadline."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not holds():
         assert time.monotonic() < deadline, why()
         time.sleep(0.05)
