@@ -49,8 +49,8 @@ class TestRepaired:
         assert found["verdict"] == "backdoored"
         assert found["target"] == 5
         assert found["before"]["asr"] >= 0.98
-        # the bar is 2 %; rounding that differs with threads moves it by two points (docs/log.md)
-        assert found["after"]["asr"] <= 0.06
+        # the bar is 2 %; rounding that differs with the machine moves it (docs/log.md)
+        assert found["after"]["asr"] <= 0.03
         assert found["before"]["ba"] - found["after"]["ba"] <= 0.015
         assert 0 < found["neurons"]["fraction"] <= 0.03
 

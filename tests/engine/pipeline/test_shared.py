@@ -48,7 +48,7 @@ def test_badnet_is_found_and_suppressed(cifar: Path, tmp_path: Path) -> None:
     assert found["target"] == 0
     assert found["before"]["asr"] > 0.99
     # the bar is 2 %; 900 images and rounding that differs with threads scatter around it
-    assert found["after"]["asr"] <= 0.05
+    assert found["after"]["asr"] <= 0.04
     assert found["before"]["ba"] - found["after"]["ba"] <= 0.025
     assert 0 < found["neurons"]["fraction"] <= 0.03
     assert found["peak_memory_bytes"] < 2.5e9
