@@ -70,6 +70,7 @@ def _rates(measured: Measured) -> dict[str, Any]:
         **{key: rate.value if rate else None for key, rate in rates.items()},
         "n": measured.ba.n if measured.ba else None,
         "intervals": {key: [rate.low, rate.high] for key, rate in rates.items() if rate},
+        "counts": {key: rate.n for key, rate in rates.items() if rate},
     }
 
 

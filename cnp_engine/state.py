@@ -49,15 +49,17 @@ class RunState:
     ``recommended`` is the automatic choice; ``chosen`` and ``remeasured`` tell what stands in the
     run's own exports, the automatic choice or what the user exported in its place. ``copied`` is
     the latest model written elsewhere, ``exported`` the latest files wherever they are.
-    ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first, and
-    ``worker_at`` when the latest worker began. ``failure``, ``cancelled`` and
-    ``summary`` tell how the latest worker ended and are empty again when the run is resumed.
+    ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first,
+    ``worker_at`` when the latest worker began and ``ended_at`` when it said its last word.
+    ``failure``, ``cancelled`` and ``summary`` tell how the latest worker ended and are empty again
+    when the run is resumed.
     """
 
     seq: int = -1
     at: float | None = None
     begun_at: float | None = None
     worker_at: float | None = None
+    ended_at: float | None = None
     started: ev.RunStarted | None = None
     stages: Mapping[Stage, StageState] = field(default_factory=_waiting)
     model: ev.ModelLoaded | None = None
@@ -100,6 +102,12 @@ class RunState:
         return state
 
     @property
+    def spent_s(self) -> float | None:
+        """Seconds of the latest worker up to its last word: what it answers later is no work."""
+        until = self.ended_at if self.ended_at is not None else self.at
+        return None if until is None or self.worker_at is None else until - self.worker_at
+
+    @property
     def ended(self) -> bool:
         """Whether the latest worker said its last word."""
         return self.outcome in ("finished", "failed", "cancelled")
@@ -125,7 +133,10 @@ def fold(state: RunState, event: Event, at: float | None = None) -> RunState:
     """``state`` after one more event, which happened ``at`` seconds since the epoch. Pure."""
     begun = state.begun_at if state.begun_at is not None else at
     state = dataclasses.replace(state, seq=state.seq + 1, at=at, begun_at=begun)
-    return _FOLDS[type(event)](state, event)
+    state = _FOLDS[type(event)](state, event)
+    if state.ended and state.ended_at is None:
+        state = dataclasses.replace(state, ended_at=at)
+    return state
 
 
 Fold = Callable[[RunState, Event], RunState]
@@ -205,6 +216,7 @@ def _run_started(state: RunState, event: ev.RunStarted) -> RunState:
         state,
         started=event,
         worker_at=state.at,
+        ended_at=None,
         stages=_waiting(),
         paused=False,
         failure=None,

@@ -78,8 +78,7 @@ def _rate(found: Mapping[str, Any], key: str) -> str:
     if value is None:
         return ABSENT
     interval = (found.get("intervals") or {}).get(key)
-    number = found.get("n")
-    size = number.get(key) if isinstance(number, dict) else number
+    size = (found.get("counts") or {}).get(key)
     spread = "" if interval is None else "{:.1f} to {:.1f}, ".format(*(100 * x for x in interval))
     return f"{percent(value)} ({spread}n = {size})"
 

@@ -221,8 +221,8 @@ def facts(state: RunState) -> Iterator[Row]:
         yield "pixels", f"normalised as {pixels.name}{bgr}"
     if state.started is not None:
         yield "device", "  ".join([state.started.device, *memory(state)])
-    if state.ended and state.worker_at is not None and state.at is not None:
-        yield "time", f"{seconds(state.at - state.worker_at)} since the worker began"
+    if state.ended and state.spent_s is not None:
+        yield "time", f"{seconds(state.spent_s)} since the worker began"
 
 
 def memory(state: RunState) -> tuple[str, ...]:

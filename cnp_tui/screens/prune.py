@@ -85,6 +85,7 @@ class PruneScreen(RunScreen):
         self.curves = Curves.of(link.snapshot.state, link.run.config.sweep)
         self._trouble = ""
         self._later: Timer | None = None
+        self._caught: int | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="why", markup=False)
@@ -138,7 +139,18 @@ class PruneScreen(RunScreen):
         k = self.slider.k if self.slider.moving else self.position.k
         self.slider.show(self.curves.end, marks, k)
         self._hear(snapshot)
+        self._catch_up()
         self._paint()
+
+    def _catch_up(self) -> None:
+        """Ask, once, what could not be asked where the slider rests: the run has finished since,
+        or the screen was left before the answer."""
+        k = self.position.k
+        if self._caught == k or self._trouble or self.desk.asked is not None:
+            return
+        if self.position.moved and not self.slider.moving and self.desk.hindrance() is None:
+            self._caught = k
+            self._ask(k)
 
     def _hear(self, snapshot: Snapshot) -> None:
         """What the worker says to the latest request."""

@@ -138,8 +138,8 @@ def beside(state: RunState) -> tuple[str, ...]:
     """Device, memory and time, for the right ends of rows with room."""
     told = [state.started.device] if state.started is not None else []
     told += memory(state)
-    if state.worker_at is not None and state.at is not None:
-        spent = state.at - state.worker_at
+    spent = state.spent_s
+    if spent is not None:
         told.append(f"{spent:.0f} s" if spent < 60 else seconds(spent))
     return tuple(told)
 

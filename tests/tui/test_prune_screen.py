@@ -272,6 +272,23 @@ async def test_where_nothing_can_be_asked_it_says_why(link: Recorded, said: str)
 
 
 @pytest.mark.asyncio
+async def test_where_it_rests_is_asked_about_once_the_run_has_finished() -> None:
+    link = recorded("demo", "export")
+    app = pruning(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press("home", *["right"] * 16, "enter")
+        await until(pilot, lambda: "has to finish first" in text(app, "said"), "why not yet")
+        assert link.sent == []
+        finished = [record.value for record in recorded("demo").records[len(link.records) :]]
+        link.change(status="finished")
+        await heard(pilot, link, *finished)
+        await until(pilot, lambda: link.sent == [Evaluate(16)], "the question")
+        await heard(pilot, link, Refused("evaluate", 16, "Too little memory.", "Close something."))
+        await until(pilot, lambda: "Too little memory" in text(app, "said"), "the refusal")
+        assert link.sent == [Evaluate(16)], "and is not asked again by itself"
+
+
+@pytest.mark.asyncio
 async def test_while_the_sweep_goes_on_the_recommended_point_is_still_to_come() -> None:
     link = recorded("demo", "sweep")
     app = pruning(link)

@@ -93,6 +93,19 @@ def test_a_copy_elsewhere_does_not_hide_what_stands_in_the_exports() -> None:
     assert (state.remeasured, state.copied) == (REMEASURED, copy)
 
 
+def test_what_is_answered_after_the_last_word_is_no_work() -> None:
+    events: list[ev.Event] = [STARTED, FINISHED, EVALUATED]
+    records: list[Record[ev.Event]] = [
+        Record(seq, 10.0 * (seq + 1), event) for seq, event in enumerate(events)
+    ]
+    assert RunState.from_records(records).spent_s == 10.0
+    assert RunState.from_records(records[:1]).spent_s == 0.0
+    resumed: list[Record[ev.Event]] = [*records]
+    resumed += [Record(3, 100.0, RESUMED), Record(4, 103.0, MODEL)]
+    assert RunState.from_records(resumed).spent_s == 3.0
+    assert RunState().spent_s is None
+
+
 def test_a_later_event_of_a_kind_wins_and_curves_grow() -> None:
     later = dataclasses.replace(CHOSEN, k=4)
     assert state_of(CHOSEN, later).chosen == later
