@@ -86,6 +86,7 @@ class NewRunScreen(CnpScreen):
         self.draft = Draft()
         self._missing: Mapping[str, CnpError] = {}
         self._refused: dict[str, CnpError] = {}
+        self._looked_into: set[str] = set()
         self._tried = False
         self._starting = False
         self.devices_asked = False
@@ -163,6 +164,7 @@ class NewRunScreen(CnpScreen):
     def _inspected(self, event: Inspected) -> None:
         path = str(absolute(event.path)) if event.path else ""
         self._refused.pop(path, None)
+        self._looked_into.add(path)
         if event.trouble is not None:
             self._refused[path] = event.trouble
         self._bring_up_to_date()
@@ -178,6 +180,12 @@ class NewRunScreen(CnpScreen):
             found["model"] = refused
         return {key: found[key] for key in (*CATALOGUE, OUT) if key in found}
 
+    @property
+    def _looking(self) -> bool:
+        """Whether nobody can say yet what the model is."""
+        model = self.draft.text("model").strip()
+        return bool(model) and str(absolute(model)) not in self._looked_into
+
     def _bring_up_to_date(self) -> None:
         problems = self.problems()
         met = {  # an untouched field is no mistake before a start was tried
@@ -186,7 +194,7 @@ class NewRunScreen(CnpScreen):
         for field in self.query(Field):
             field.show(self.draft.text(field.key), met.get(field.key))
         self.query_one(SettingsForm).show(self.draft, met)
-        self.query_one(ReviewPane).show(self.draft, problems)
+        self.query_one(ReviewPane).show(self.draft, problems, self._looking)
 
     # Going about
 

@@ -19,6 +19,8 @@ from cnp_tui.messages import Forced, Wanted
 from cnp_tui.widgets.field import Field
 from cnp_tui.widgets.path_input import PathInput
 
+LOOKING = "The model is still being looked into."
+
 
 class ReviewPane(Vertical):
     DEFAULT_CLASSES: ClassVar[str] = "part"
@@ -41,11 +43,11 @@ class ReviewPane(Vertical):
         yield Static(id="ready", markup=False)
         yield OptionList(id="wrong", compact=True)
 
-    def show(self, draft: Draft, problems: Mapping[str, CnpError]) -> None:
+    def show(self, draft: Draft, problems: Mapping[str, CnpError], looking: bool) -> None:
+        """``looking``: what the model is is still being found out."""
         self._write("#command", draft.line())
-        count = len(problems)
-        ready = "Everything needed is there." if not count else "Before it can start:"
-        self._write("#ready", ready)
+        ready = LOOKING if looking else "Everything needed is there."
+        self._write("#ready", "Before it can start:" if problems else ready)
         self.query_one("#force", Checkbox).display = bool(draft.out)
         listed = self.query_one("#wrong", OptionList)
         rows = [f"{key}: {error.what} {error.todo}" for key, error in problems.items()]

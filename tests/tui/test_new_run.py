@@ -249,11 +249,15 @@ async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: 
         told = screen.query_one("#inspected", Rows)
         listed = screen.query_one("#checkpoints", OptionList)
         await until(pilot, lambda: listed.option_count == 2, "the recents")
+        screen.put("data", "demo")
         screen.put("model", str(hostile))
+        looking = "The model is still being looked into."
+        await until(pilot, lambda: text_of(screen, "#ready") == looking, "no verdict yet")
         await until(pilot, lambda: "imports posix.system" in told.said, "the refusal")
         assert "it tries to import posix.system; nothing in it was executed" in told.said
         refusal = "would import posix.system"
         await until(pilot, lambda: refusal in problem(screen, "model"), "the problem")
+        assert text_of(screen, "#ready") == "Before it can start:"
         await idle(pilot, screen)
         await pilot.press("s")
         await until(pilot, lambda: bool(toasts(screen.cnp)), "the toast")
@@ -262,6 +266,7 @@ async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: 
         await until(pilot, lambda: "600 in 20 BatchNorm layers" in told.said, "the demo")
         assert "read as data; nothing in it was executed" in told.said
         await until(pilot, lambda: problem(screen, "model") == "", "no problem")
+        assert text_of(screen, "#ready") == "Everything needed is there."
     assert not canary.exists()
 
 
