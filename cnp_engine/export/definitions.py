@@ -17,12 +17,12 @@ DEFINITIONS: dict[str, str] = {
         "Share of clean images, unlabelled, on which the pruned network answers as the original."
     ),
     "residual": (
-        "Share of unlabelled images carrying the reversed trigger that are answered with the "
-        "target, among those the original does not answer so without it."
+        "Share of unlabelled images carrying a reversed trigger (the worst of several, grown "
+        "beyond the smallest that works) that are answered with the target, among those the "
+        "original does not answer so without it."
     ),
     "recovery": (
-        "Share of unlabelled images carrying the reversed trigger that are answered as the "
-        "original answers the clean image."
+        "Share of the same images that are answered as the original answers the clean image."
     ),
     "success": (
         "Share of unlabelled images carrying the reversed trigger that the original answers with "
