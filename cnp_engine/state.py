@@ -83,6 +83,7 @@ class RunState:
     resources: ev.Resources | None = None
     warnings: tuple[ev.Warned, ...] = ()
     paused: bool = False
+    paused_at: float | None = None
     failure: ev.Failed | None = None
     cancelled: ev.Cancelled | None = None
     summary: Mapping[str, Any] | None = None
@@ -185,13 +186,29 @@ _latest(ev.Resources, "resources")
 _latest(ev.Failed, "failure")
 _latest(ev.Cancelled, "cancelled")
 _latest(ev.Finished, "summary", lambda event: MappingProxyType(event.summary))
-_latest(ev.Paused, "paused", lambda event: True)
-_latest(ev.Continued, "paused", lambda event: False)
 _keyed(ev.TargetSizes, "sizes", lambda event: event.family)
 _keyed(ev.TriggerPreview, "previews", lambda event: event.target)
 _keyed(ev.TriggerReversed, "triggers", lambda event: event.target)
 _keyed(ev.CurvePoint, "curve", lambda event: event.k)
 _keyed(ev.Evaluated, "evaluated", lambda event: event.k)
+
+
+@_folds(ev.Paused)
+def _paused(state: RunState, event: ev.Paused) -> RunState:
+    return dataclasses.replace(state, paused=True, paused_at=state.at)
+
+
+@_folds(ev.Continued)
+def _continued(state: RunState, event: ev.Continued) -> RunState:
+    """The pace of the stage at work is that of its work: the pause is taken out of its time."""
+    stage, since, at = state.stage, state.paused_at, state.at
+    state = dataclasses.replace(state, paused=False, paused_at=None)
+    if stage is None or since is None or at is None:
+        return state
+    now = state.stages[stage]
+    if now.started_at is None:
+        return state
+    return _stage(state, stage, dataclasses.replace(now, started_at=now.started_at + at - since))
 
 
 @_folds(ev.Chosen)
@@ -219,6 +236,7 @@ def _run_started(state: RunState, event: ev.RunStarted) -> RunState:
         ended_at=None,
         stages=_waiting(),
         paused=False,
+        paused_at=None,
         failure=None,
         cancelled=None,
         summary=None,

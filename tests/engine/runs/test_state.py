@@ -93,6 +93,18 @@ def test_a_copy_elsewhere_does_not_hide_what_stands_in_the_exports() -> None:
     assert (state.remeasured, state.copied) == (REMEASURED, copy)
 
 
+def test_a_pause_is_no_time_of_the_stage_at_work() -> None:
+    begun = ev.StageStarted("target", 100, "steps")
+    events: list[ev.Event] = [STARTED, begun, ev.Paused(), ev.Continued(), ev.Paused()]
+    times = (0.0, 10.0, 15.0, 75.0, 80.0)
+    records = [
+        Record(seq, at, event) for seq, (at, event) in enumerate(zip(times, events, strict=True))
+    ]
+    going = RunState.from_records(records[:4])
+    assert (going.paused, going.stages["target"].started_at) == (False, 70.0)
+    assert RunState.from_records(records).paused
+
+
 def test_what_is_answered_after_the_last_word_is_no_work() -> None:
     events: list[ev.Event] = [STARTED, FINISHED, EVALUATED]
     records: list[Record[ev.Event]] = [
