@@ -143,8 +143,6 @@ class Full:
 
 
 if __name__ == "__main__":
-    if (
-        not {"MALLOC_TRIM_THRESHOLD_", "GOMP_SPINCOUNT"} <= os.environ.keys()
-    ):  # as the worker's process has it
+    if "MALLOC_TRIM_THRESHOLD_" not in os.environ:  # as the worker's process has it
         os.execve(sys.executable, [sys.executable, *sys.argv], process.environment())
     sys.exit(main())

@@ -27,8 +27,8 @@ from cnp_engine.stages.session import Session
 BATCH = 250
 """As the curve has it: the same batches give the same bits."""
 
-NEIGHBOURS = (1, -1, 2, -2)
-"""How far from the last answer a slider may be next."""
+NEIGHBOURS = tuple(step for far in range(1, 9) for step in (far, -far))
+"""How far from the last answer a slider may be next, the nearest first."""
 
 
 def check(session: Session, k: int) -> None:

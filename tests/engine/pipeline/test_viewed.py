@@ -146,11 +146,9 @@ def test_answers_are_the_same_however_they_are_come_to(run: RunDirectory) -> Non
     session = reopen(run.config, run, state(run))
     answers = Answers(session)
     asked = answers.evaluate(6)
-    batches = 0
-    while answers.ponder():
-        batches += 1
-    assert batches > 0
-    ahead = {k: answers.evaluate(k) for k in (4, 5, 7, 8)}
+    while not {5, 7, 8} <= answers.known.keys():
+        assert answers.ponder()
+    ahead = {k: answers.evaluate(k) for k in (5, 7, 8, 3)}
     ahead[6] = asked
     network, order_N = session.material.network, session.scores.order_N
     judge = Judge(network, session.material.select, session.triggers.judges)
