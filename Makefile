@@ -15,6 +15,9 @@ PYTHON ?=
 export PIP_DEFAULT_TIMEOUT ?= 120
 export PIP_RETRIES ?= 10
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+# Threads of torch that wait give way: where other work runs beside the tests, they are many times
+# faster so (docs/log.md). Workers are started with the same.
+export GOMP_SPINCOUNT ?= 10000
 
 .PHONY: help demo test lint format types contracts unit bench pictures install install-dev clean
 
