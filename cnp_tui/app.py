@@ -26,6 +26,7 @@ from cnp_tui.position import Position
 from cnp_tui.preferences import Preferences
 from cnp_tui.replay import STEP_S, Replay
 from cnp_tui.screens.base import CnpScreen, RunScreen
+from cnp_tui.widgets.late import late
 
 EVERY_S = 0.2
 """Between two looks at the open run: five a second is as fast as an eye follows figures."""
@@ -202,8 +203,9 @@ class CnpApp(App[int], inherit_bindings=False):
         if self.link is None or not self.link.poll():
             return
         if isinstance(screen, RunScreen) and screen.is_mounted:  # else it pulls one when it is
-            screen.say()
-            screen.show(self.link.snapshot)
+            with late():  # it may be on its way out, its widgets gone before itself
+                screen.say()
+                screen.show(self.link.snapshot)
 
     # What is said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import pickle
@@ -134,8 +135,12 @@ def test_paths_that_are_no_files(tmp_path: Path) -> None:
             inspect_file(str(path))
 
 
+@functools.cache
 def seeds() -> dict[str, bytes]:
-    """Small good files, one of every format, and a bad one."""
+    """Small good files, one of every format, and a bad one.
+
+    Made once: some hold addresses, so another one may have another length.
+    """
     state = {"conv.weight": torch.ones(3, 2), "bn.running_mean": torch.zeros(3)}
     made = {"zip": torch_bytes(state), "legacy": torch_bytes(state, legacy=True)}
     made["evil"] = torch_zip(PICKLES["os.system"][0](Path("canary")))
