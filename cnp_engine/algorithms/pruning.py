@@ -169,7 +169,8 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     worst = [max(costs[i : i + STABLE]) for i in range(len(costs))]
     noise = max(rule.noise, *(one_image(p) for p in usable))
     start = next(p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + noise)
-    least = start.retention.value - rule.spend
+    one = 1.001 / max(1, start.retention.n)  # a single image may always be spent
+    least = start.retention.value - max(rule.spend, one)
     beyond = [p for p in usable if p.k >= start.k and p.retention.value >= least]
     taken = min(beyond, key=lambda p: p.residual.value) if start.k else start
     return Choice(

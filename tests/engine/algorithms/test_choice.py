@@ -117,6 +117,18 @@ def test_few_images_move_the_choice_on_but_never_back(n: int, falls_at: int, mos
     assert falls_at <= choose(points(curve, n), 2400, RULE).k <= most
 
 
+def test_of_few_images_one_may_be_spent() -> None:
+    """Of 30, one is more than ``spend``; what it buys counts all the same."""
+    curve = [
+        (0, 1.0, 1.0),
+        (1, 1.0, 0.23),
+        (2, 29 / 30, 0.23),
+        (3, 29 / 30, 0.1),
+        (4, 28 / 30, 0.0),
+    ]
+    assert choose(points(curve, 30), 2400, RULE).k == 3
+
+
 @pytest.mark.parametrize("neurons", [1, 2, 10, 33, 400])
 def test_the_cap_holds_for_any_network(neurons: int) -> None:
     """A curve that only ever gets better is followed to the cap, not beyond; one neuron may go."""
