@@ -119,13 +119,8 @@ def test_few_images_move_the_choice_on_but_never_back(n: int, falls_at: int, mos
 
 def test_of_few_images_one_may_be_spent() -> None:
     """Of 30, one is more than ``spend``; what it buys counts all the same."""
-    curve = [
-        (0, 1.0, 1.0),
-        (1, 1.0, 0.23),
-        (2, 29 / 30, 0.23),
-        (3, 29 / 30, 0.1),
-        (4, 28 / 30, 0.0),
-    ]
+    kept = 29 / 30
+    curve = [(0, 1.0, 1.0), (1, 1.0, 0.23), (2, kept, 0.2), (3, kept, 0.1), (4, 0.9, 0.0)]
     assert choose(points(curve, 30), 2400, RULE).k == 3
 
 
