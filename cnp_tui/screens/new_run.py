@@ -203,8 +203,15 @@ class NewRunScreen(CnpScreen):
         active = self.query_one("#parts", TabbedContent).active
         return next(part for part in PARTS if part == active)
 
-    def action_part(self, part: Part) -> None:
+    def _turn_to(self, part: Part) -> None:
+        """Nothing keeps the focus: hidden with it, a button hands it to its hidden neighbour,
+        whose part then comes back for a moment and takes the focus of the new one along."""
+        if part != self.part:
+            self.set_focus(None)
         self.query_one("#parts", TabbedContent).active = part
+
+    def action_part(self, part: Part) -> None:
+        self._turn_to(part)
         self.call_after_refresh(self._focus_in, part)
 
     def _focus_in(self, part: Part) -> None:
@@ -257,7 +264,7 @@ class NewRunScreen(CnpScreen):
 
     def show_field(self, key: str) -> None:
         part = FIELDS.get(key, "settings")
-        self.query_one("#parts", TabbedContent).active = part
+        self._turn_to(part)
         if part == "settings":
             self.query_one(SettingsForm).go_to(key)
         else:
@@ -278,12 +285,12 @@ class NewRunScreen(CnpScreen):
         self.action_part("review")
 
     def action_find(self) -> None:
-        self.query_one("#parts", TabbedContent).active = "model"
+        self._turn_to("model")
         self.query_one(ModelPane).find(self.draft.text("model").strip())
         self.query_one("#checkpoints", OptionList).focus()
 
     def action_filter(self) -> None:
-        self.query_one("#parts", TabbedContent).active = "settings"
+        self._turn_to("settings")
         self.call_after_refresh(self.query_one(SettingsForm).filter)
 
     def action_reset(self) -> None:
