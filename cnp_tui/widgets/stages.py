@@ -155,7 +155,8 @@ def line(
 ) -> str:
     """One stage on ``width`` cells."""
     stage = state.stages[name]
-    mark = {"done": glyphs.tick, "running": ">", "waiting": ""}[stage.status]
+    now = ">" if at_work else "!"
+    mark = {"done": glyphs.tick, "running": now, "waiting": ""}[stage.status]
     head = f"{set_cell_size(mark, 2)} {name:<8}{'*' if shown else ' '}"
     if stage.status == "running":
         return _begun(head, stage, _left(stage, state, at_work), glyphs, width)
@@ -170,7 +171,7 @@ def line(
 def _left(stage: StageState, state: RunState, at_work: bool) -> str:
     """How long still, or why nothing moves."""
     if not at_work:
-        return "stopped"
+        return "stopped here"
     if state.paused:
         return "paused"
     left = eta_s(stage, state.at)
@@ -179,8 +180,9 @@ def _left(stage: StageState, state: RunState, at_work: bool) -> str:
 
 def _begun(head: str, stage: StageState, left: str, glyphs: Glyphs, width: int) -> str:
     """A bar, then how far, how long still, and what: as much as fits."""
-    tail = f"{stage.done}/{stage.total}" if stage.total else "at work"
-    for part in filter(None, (left, stage.label)):
+    told = [part for part in (left, stage.label) if part]
+    tail = f"{stage.done}/{stage.total}" if stage.total else told.pop(0) if left else "at work"
+    for part in told:
         longer = f"{tail}  {part}"
         bar = SHORTEST + 2 if stage.total else 0
         if cell_len(head) + 1 + bar + cell_len(longer) <= width:
