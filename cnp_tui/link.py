@@ -51,6 +51,11 @@ class Link(Protocol):
         """Whether requests make sense; a replay has none to send them to."""
         ...
 
+    @property
+    def started(self) -> bool:
+        """Whether a worker that was started from here is there."""
+        ...
+
     def poll(self) -> bool:
         """Look again; whether anything is different. Never raises: trouble is in the snapshot."""
         ...
@@ -78,6 +83,10 @@ class Live:
         self._tail: EventTail = run.events().tail()
         self._viewing = contextlib.ExitStack()
         self._viewing.enter_context(launch.viewing(run))
+
+    @property
+    def started(self) -> bool:
+        return self._worker is not None and self._worker.process.poll() is None
 
     def poll(self) -> bool:
         before = self.snapshot

@@ -32,6 +32,7 @@ class Replay:
     """``position_s`` counts from the first event; ``clock`` in seconds, monotonic."""
 
     live = False
+    started = False
 
     def __init__(
         self,

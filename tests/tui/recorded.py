@@ -55,6 +55,7 @@ class Recorded:
     ) -> None:
         self.run = RunDirectory(Path("/runs") / name, config(name), "digest")
         self.live = live
+        self.started = False
         self.sent: list[Command] = []
         self.woken = 0
         self.closed = False
