@@ -20,6 +20,9 @@ Status = Literal[
     "unread", "created", "running", "finished", "failed", "cancelled", "died", "damaged", "gone"
 ]
 
+WORDS: dict[str, str] = {"cancelled": "stopped"}
+"""What people read where a status is called otherwise: it is stopped, and x stops it."""
+
 TAIL_BYTES = 65536
 """A last word is some 8 kB; what a worker answered after it stands behind it."""
 
@@ -30,6 +33,7 @@ HEAD_BYTES = 4096
 class Entry:
     """One run. ``what`` and ``todo`` are of what went wrong; ``share`` of ``stage`` in 0..1.
 
+    ``wrote_at``: when it last said something, by its own log: a copy has the time of the original.
     ``status`` "unread": not looked at yet; "gone": its folder is not there any more.
     """
 
@@ -37,6 +41,7 @@ class Entry:
     status: Status = "unread"
     model: str = ""
     begun_at: float | None = None
+    wrote_at: float | None = None
     verdict: str | None = None
     targets: tuple[str, ...] = ()
     pruned: int | None = None
@@ -70,7 +75,8 @@ def of_state(path: Path, model: str, state: RunState, alive: bool) -> Entry:
         status = "died"
     elif alive and not state.ended:
         status = "running"
-    entry = Entry(path, status, model, state.begun_at, paused=state.paused)
+    paused = state.paused and status == "running"
+    entry = Entry(path, status, model, state.begun_at, state.at, paused=paused)
     if state.summary is not None:
         return with_summary(entry, state.summary)
     if state.stage is not None:
@@ -104,11 +110,14 @@ def of_last_word(path: Path, model: str) -> Entry | None:
     try:
         begun = json.loads(first)
         word = _last_word(lines)
+        latest = json.loads(lines[-1]) if word is not None else {}
     except ValueError:
         return None
-    if word is None or not isinstance(begun, dict) or begun.get("schema", SCHEMA) > SCHEMA:
+    if word is None or not isinstance(begun, dict) or not isinstance(latest, dict):
         return None
-    entry = Entry(path, "finished", model, begun.get("at"))
+    if begun.get("schema", SCHEMA) > SCHEMA:
+        return None
+    entry = Entry(path, "finished", model, begun.get("at"), latest.get("at"))
     return with_summary(entry, word.get("summary", {}))
 
 

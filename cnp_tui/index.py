@@ -36,7 +36,7 @@ class _Followed:
 
 
 class Index:
-    """``entries`` newest first; ``scan`` finds runs, ``step`` reads of them what is not known."""
+    """``scan`` finds runs, ``step`` reads of them what is not known, ``entries`` are in order."""
 
     def __init__(
         self, place: Path | None = None, clock: Callable[[], float] = time.perf_counter
@@ -45,13 +45,20 @@ class Index:
         self.scanned = False
         self._clock = clock
         self._known: dict[Path, Entry] = {}
+        self._changed: dict[Path, float] = {}
         self._stamps: dict[Path, Stamp | None] = {}
         self._followed: dict[Path, _Followed] = {}
         self._waiting: list[Path] = []
 
     @property
     def entries(self) -> list[Entry]:
-        return list(self._known.values())
+        """Those at work, then the one that wrote last; equals by name, what is gone at the end."""
+        return sorted(self._known.values(), key=self._rank)
+
+    def _rank(self, entry: Entry) -> tuple[bool, bool, float, str]:
+        """A file's time stands in until the log was read: copying a run makes its files new."""
+        wrote = entry.wrote_at or self._changed.get(entry.path, 0.0)
+        return entry.status == "gone", entry.status != "running", -wrote, entry.name
 
     @property
     def complete(self) -> bool:
@@ -86,18 +93,19 @@ class Index:
 
     def _found(self) -> dict[Path, bool]:
         """Newest first; False for a registered run, or one shown before, that is gone."""
-        times: list[tuple[float, Path]] = []
+        times: dict[Path, float] = {}
         gone: list[Path] = []
         with contextlib.suppress(OSError):
             for entry in self.place.iterdir():
                 linked = entry.is_symlink()
                 try:
                     path = entry.readlink() if linked else entry
-                    times.append(((entry / CONFIG).stat().st_mtime, path))
+                    times[path] = _changed(entry)
                 except OSError:
                     if linked and not entry.exists():
                         gone.append(path)
-        there = [path for _, path in sorted(times, reverse=True)]
+        self._changed = times
+        there = sorted(times, key=lambda path: -times[path])
         gone += [path for path in self._known if path not in set(there) and not path.exists()]
         return {**dict.fromkeys(there, True), **dict.fromkeys(gone, False)}
 
@@ -142,6 +150,13 @@ class Index:
         if entry.status != "running":
             self._followed.pop(path)
         return entry
+
+
+def _changed(path: Path) -> float:
+    """When files of a run last did; OSError where it is none."""
+    made = (path / CONFIG).stat().st_mtime
+    stamp = _stamp(path)
+    return made if stamp is None else stamp[0] / 1e9
 
 
 def _stamp(path: Path) -> Stamp | None:

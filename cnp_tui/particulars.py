@@ -27,6 +27,8 @@ def _lines(entry: Entry, glyphs: Glyphs) -> Iterator[str]:
     if entry.what:
         yield entry.what
         yield _todo(entry)
+    elif entry.paused:
+        yield "Paused; R goes on with it, x stops it."
     elif entry.status in _SAID:
         yield _SAID[entry.status]
     else:

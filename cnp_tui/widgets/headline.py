@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from cnp_engine.export.wording import shorten
+from cnp_tui.entries import WORDS
 from cnp_tui.glyphs import Glyphs
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.phrases import class_name
@@ -74,7 +75,7 @@ def standing(snapshot: Snapshot, glyphs: Glyphs) -> str:
         share = f" {100 * now.done // now.total} %" if now.total else ""
         return f"{state.stage}{share}"
     if snapshot.status != "finished" or state.verdict is None:
-        return snapshot.status
+        return WORDS.get(snapshot.status, snapshot.status)
     names = state.data.classes if state.data else ()
     targets = ", ".join(class_name(names, index) for index in state.verdict.targets)
     word = VERDICTS[state.verdict.verdict]

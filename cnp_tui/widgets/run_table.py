@@ -18,7 +18,7 @@ from textual.widgets import DataTable
 
 from cnp_engine.events import Rate
 from cnp_engine.export.wording import percent, shorten
-from cnp_tui.entries import Entry
+from cnp_tui.entries import WORDS, Entry
 from cnp_tui.glyphs import Glyphs
 
 PADDING = 1
@@ -172,7 +172,7 @@ def told(entry: Entry, glyphs: Glyphs, now: float, brief: bool = False) -> str:
     if entry.status == "unread":
         return glyphs.ellipsis
     if entry.status != "running":
-        return entry.status
+        return WORDS.get(entry.status, entry.status)
     if entry.paused:
         return "paused"
     share = f" {100 * entry.share:.0f} %" if entry.share is not None else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +46,7 @@ def frozen_application() -> Frozen:
 
 @pytest.fixture(name="runs")
 def runs_in_every_state(app: Frozen) -> Iterator[None]:
-    """One each, listed in this order."""
+    """One each."""
     made = [
         folder(PLACE / "demo_model-of-traffic-signs", "demo"),
         folder(PLACE / "blended_resnet", "blended"),
@@ -61,8 +60,6 @@ def runs_in_every_state(app: Frozen) -> Iterator[None]:
         RunDirectory.create(PLACE / "garbled", config()),
     ]
     made[-1].events().path.write_text("this is no log\n")
-    for number, run in enumerate(made):
-        stamp(run, 2_000_000_000 - number)
     with RunDirectory.open(PLACE / "at-work").lock():
         yield
 
@@ -74,11 +71,6 @@ def said(name: str, last: Event) -> RunDirectory:
     for event in (STARTED, last):
         log_.append(event)
     return run
-
-
-def stamp(run: RunDirectory, at: int) -> None:
-    """The order of the list."""
-    os.utime(run.path / "run.toml", (at, at))
 
 
 def read(*keys: str) -> Callable[[Pilot[Any]], Any]:
@@ -101,8 +93,8 @@ def test_empty(app: Frozen, snap_compare: Compare) -> None:
 @pytest.mark.parametrize(
     ("size", "keys"),
     [
-        ((80, 24), ("down", "down", "down", "down", "down")),
-        ((160, 40), ("space",)),
+        ((80, 24), ("down",) * 9),
+        ((160, 40), (*("down",) * 8, "space")),
         ((56, 14), ("slash", *"backdoored")),
     ],
     ids=["80", "160", "narrow, filtered"],
