@@ -15,7 +15,9 @@ from typing import Any, ClassVar, Literal
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.events import Event
 from textual.filter import LineFilter
+from textual.notifications import SeverityLevel
 from textual.widgets import Input
 
 from cnp_engine.errors import CnpError
@@ -26,6 +28,7 @@ from cnp_tui.position import Position
 from cnp_tui.preferences import Preferences
 from cnp_tui.replay import STEP_S, Replay
 from cnp_tui.screens.base import CnpScreen, RunScreen
+from cnp_tui.screens.painted import Painted
 from cnp_tui.widgets.late import late
 
 EVERY_S = 0.2
@@ -56,6 +59,12 @@ ABOVE: dict[Name, tuple[Name, ...]] = {
 KEYS = {"enter": "enter", "backspace": "bksp", "escape": "esc"}
 """Keys that are easier to know by name than by sign."""
 
+STAYS_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 5.0, "error": 8.0}
+"""How long a word over the screen stays: it covers figures, and what went wrong is longer."""
+
+ROOMY = (120, 30)
+"""Columns and rows from which on more than one of them finds room beside what is shown."""
+
 NEEDS_A_RUN = "No run is open: open one on Home with enter, or begin one with d or n."
 NEEDS_A_CURVE = "There is no curve yet: the sweep has to measure it first."
 
@@ -78,7 +87,7 @@ class CnpApp(App[int], inherit_bindings=False):
     COMMANDS = {_palette}
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q", "leave", "Quit", id="quit", tooltip="Leave; asks where a run is at work"),
+        Binding("q", "leave", "Quit", id="quit", tooltip="Leave; asks where a run would go on"),
         Binding("ctrl+c", "leave", "Quit", show=False, id="quit.ctrl", tooltip="Leave"),
         Binding("question_mark", "help", "Help", key_display="?", id="help",
                 tooltip="What can be done on this screen"),
@@ -122,7 +131,7 @@ class CnpApp(App[int], inherit_bindings=False):
         self.crash: BaseException | None = None
         self._ascii = Ascii(enabled=self.glyphs.mode == "ascii")
         self._first: tuple[Name, tuple[Any, ...]] = (first, args)
-        self._left_at_work: list[Link] = []
+        self._left: list[Link] = []
         if os.environ.get("SSH_CONNECTION") and "TEXTUAL_ANIMATIONS" not in os.environ:
             self.animation_level = "none"
         for theme in themes.THEMES:
@@ -184,8 +193,8 @@ class CnpApp(App[int], inherit_bindings=False):
 
         link: Link = Live(RunDirectory.open(run)) if isinstance(run, Path) else run
         if self.link is not None:
-            if leaving.working(self.link):
-                self._left_at_work.append(self.link)
+            if self.link.started:
+                self._left.append(self.link)
             self.link.close()
         self.link = link
         link.poll()
@@ -207,7 +216,30 @@ class CnpApp(App[int], inherit_bindings=False):
                 screen.say()
                 screen.show(self.link.snapshot)
 
+    def post_display_hook(self) -> None:
+        """Called by Textual when the screen on top was brought to the terminal."""
+        screen = self.screen
+        if isinstance(screen, Painted) and not screen.painted:
+            screen.painted_at = Event().time
+
     # What is said
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        stays = STAYS_S[severity] if timeout is None else timeout
+        super().notify(message, title=title, severity=severity, timeout=stays, markup=markup)
+
+    def on_notify(self) -> None:
+        """The latest word alone where there is no room for more; Textual then adds it."""
+        if self.size.width < ROOMY[0] or self.size.height < ROOMY[1]:
+            self.clear_notifications()
 
     def tell(self, error: CnpError) -> None:
         """What happened and what to do, over whatever is shown."""
@@ -266,8 +298,8 @@ class CnpApp(App[int], inherit_bindings=False):
 
     @property
     def at_work(self) -> list[Link]:
-        """Runs opened here whose worker is still at work, as they stand now."""
-        opened = {link.run.path: link for link in self._left_at_work}
+        """The run that is watched and those started from here, where they are at work now."""
+        opened = {link.run.path: link for link in self._left}
         for link in opened.values():
             link.poll()
         if self.link is not None:
@@ -299,5 +331,14 @@ class CnpApp(App[int], inherit_bindings=False):
         self._close_messages_no_wait()
 
     def panic(self, *renderables: object) -> None:
-        self.crash = self.crash or RuntimeError("the terminal's input could not be read")
+        strange = RuntimeError("the terminal's input could not be read")
+        self.crash = self.crash or self._exception or strange
         self._close_messages_no_wait()
+
+    async def run_async(self, *, headless: bool = False, **options: Any) -> int | None:
+        """Without a terminal a program drives this: what went wrong is raised to it."""
+        try:
+            return await super().run_async(headless=headless, **options)
+        finally:
+            if headless and self.crash is not None:
+                raise self.crash

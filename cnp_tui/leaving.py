@@ -1,4 +1,4 @@
-"""Leaving while runs are at work: they are left to it, or stopped and heard out."""
+"""Stopping a run, and leaving while runs are at work: left to it, or stopped and heard out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textual.widgets import Static
 from cnp_engine.commands import Cancel
 from cnp_engine.errors import CnpError
 from cnp_tui.link import Link
-from cnp_tui.screens.confirm import Choice, Confirm
+from cnp_tui.screens.confirm import YES, Choice, Confirm
 
 if TYPE_CHECKING:
     from cnp_tui.app import CnpApp
@@ -24,26 +24,46 @@ if TYPE_CHECKING:
 PATIENCE_S = 15.0
 """How long a stopped run may take to say so before it is left to itself."""
 
-DETACH = Choice("d", "detach", "It goes on without this terminal.")
-STOP = Choice("s", "stop", "What is done stays, and it can be resumed.")
+REASON = "stopped in the application"
+STOPPED = "What is done stays, and R goes on with it."
 
 
 def working(link: Link) -> bool:
-    """Whether its worker has something to lose; one that only waits to answer has not."""
-    return link.live and link.snapshot.status == "running"
+    """Whether its worker has something to lose; one that only waits to answer has not.
+
+    A worker that was just started on a run that had ended has not said anything yet.
+    """
+    status = link.snapshot.status
+    begun = link.started and status not in ("finished", "damaged")
+    return link.live and (status == "running" or begun)
+
+
+def ask_to_stop(app: CnpApp, name: str, stop: Callable[[], object]) -> None:
+    """The one question before a run is stopped, wherever x is pressed."""
+
+    def answered(key: str | None) -> None:
+        if key == YES:
+            stop()
+
+    app.push_screen(Confirm(f"Stop {name}?", (Choice(YES, "stop", STOPPED),)), answered)
 
 
 def ask(app: CnpApp, links: Sequence[Link]) -> None:
+    """What is to become of the runs that would go on."""
     names = ", ".join(link.run.name for link in links)
-    verb = "is" if len(links) == 1 else "are"
+    one = len(links) == 1
+    goes, it = ("goes", "it") if one else ("go", "them")
+    leave = Choice(YES, "leave", f"`cnp tui` comes back to {it}.")
+    stop_them = Choice("x", "stop", STOPPED if one else STOPPED.replace("it.", "them."))
 
     def answered(key: str | None) -> None:
-        if key == DETACH.key:
+        if key == leave.key:
             detach(app, links)
-        elif key == STOP.key:
+        elif key == stop_them.key:
             stop(app, links)
 
-    app.push_screen(Confirm(f"{names} {verb} at work.", (DETACH, STOP)), answered)
+    question = f"{names} {goes} on without this application."
+    app.push_screen(Confirm(question, (leave, stop_them)), answered)
 
 
 def detach(app: CnpApp, links: Sequence[Link]) -> None:
@@ -56,7 +76,7 @@ def detach(app: CnpApp, links: Sequence[Link]) -> None:
 def stop(app: CnpApp, links: Sequence[Link]) -> None:
     try:
         for link in links:
-            link.send(Cancel("stopped in the application"))
+            link.send(Cancel(REASON))
     except CnpError as error:
         app.tell(error)
         return
@@ -69,7 +89,7 @@ class Stopping(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,backspace", "dismiss", "Stay", id="stopping.stay",
                 tooltip="Stay and watch it stop"),
-        Binding("q,d,ctrl+c", "leave", "Leave now", id="stopping.leave",
+        Binding("q,ctrl+c", "leave", "Leave now", id="stopping.leave",
                 tooltip="Leave before it has said so"),
     ]  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
+from textual.actions import parse
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.screen import Screen
 
@@ -52,9 +53,12 @@ class Commands(Provider):
 
 
 def _of_screen(app: CnpApp, screen: Screen[Any]) -> Iterator[Entry]:
-    """What the keys of the screen below do, for a hand on the mouse."""
+    """What the keys of the screen below do now, for a hand on the mouse."""
     seen = {"back"}
     for binding in bindings(type(screen)):
+        _, name, parameters = parse(binding.action)
+        if screen.check_action(name, parameters) is False:
+            continue
         if binding.action not in seen and not binding.action.startswith("arrow"):
             seen.add(binding.action)
             call = partial(app.run_action, binding.action, screen)

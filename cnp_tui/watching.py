@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from cnp_engine import events as ev
 from cnp_engine.config import RunConfig
@@ -24,6 +24,7 @@ from cnp_engine.export.wording import (
     rate,
     seconds,
 )
+from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState, StageState
 from cnp_tui.history import Points
 from cnp_tui.link import Snapshot
@@ -54,7 +55,7 @@ def notices(snapshot: Snapshot, live: bool = True) -> tuple[Notice, ...]:
 
 def _standing(snapshot: Snapshot, live: bool) -> Iterator[Notice]:
     state = snapshot.state
-    again = " s goes on where it stopped." if live else ""
+    again = " R goes on where it stopped." if live else ""
     if snapshot.trouble is not None:
         yield Notice("error", f"{snapshot.trouble.what} {snapshot.trouble.todo}".strip())
     elif snapshot.status == "failed" and state.failure is not None:
@@ -69,9 +70,9 @@ def _standing(snapshot: Snapshot, live: bool) -> Iterator[Notice]:
     elif snapshot.status == "cancelled" and state.cancelled is not None:
         yield Notice("warning", f"Stopped: {state.cancelled.reason}; what is done is kept.{again}")
     elif snapshot.status == "created" and live:
-        yield Notice("note", "Nobody has worked on this run yet. s begins.")
+        yield Notice("note", "Nobody has worked on this run yet. R begins.")
     elif snapshot.status == "running" and state.paused:
-        yield Notice("note", "Paused: the worker waits." + (" space goes on." if live else ""))
+        yield Notice("note", "Paused: the worker waits." + (" R goes on." if live else ""))
 
 
 def _doubts(state: RunState) -> Iterator[Notice]:
@@ -87,6 +88,32 @@ def _doubts(state: RunState) -> Iterator[Notice]:
         )
     if state.data is not None:
         yield from (Notice("note", text) for text in state.data.notices)
+
+
+# What can be asked of it
+
+Deed = Literal["pause", "resume", "stop"]
+DEEDS: tuple[Deed, ...] = get_args(Deed)
+
+
+def deeds(snapshot: Snapshot, live: bool) -> frozenset[Deed]:
+    """What makes sense now; the footer names no more."""
+    if not live or snapshot.trouble is not None:
+        return frozenset()
+    if snapshot.status == "running":
+        return frozenset(("resume" if snapshot.state.paused else "pause", "stop"))
+    return frozenset() if snapshot.status == "finished" else frozenset(("resume",))
+
+
+def why_not(snapshot: Snapshot, live: bool) -> str:
+    """Where a key asks for something else."""
+    if not live:
+        return "This is a recording: no worker is there to ask."
+    if snapshot.status == "running":
+        return "It is at work already; x stops it."
+    if snapshot.status == "finished":
+        return "The run is finished: there is nothing to go on with, and nothing to stop."
+    return "No worker is at work on this run; R goes on with it."
 
 
 # Stages
@@ -120,14 +147,14 @@ def roughly(value: float) -> str:
 # What came of it
 
 
-def outcome(config: RunConfig, snapshot: Snapshot, arrow: str) -> tuple[Row, ...]:
+def outcome(run: RunDirectory, snapshot: Snapshot, arrow: str) -> tuple[Row, ...]:
     """Verdict, figures before and after, files, why, and what it ran on: what matters first."""
     state = snapshot.state
     rows = [
         *_verdict(state),
-        *_pruned(config, state),
+        *_pruned(run.config, state),
         *_figures(state, arrow),
-        *_files(state),
+        *_files(state, run.path),
         *_reasons(state),
         *facts(state),
     ]
@@ -196,15 +223,24 @@ def _moved(old: ev.Rate | None, new: ev.Rate | None, measured: bool, arrow: str)
     return f"{was} {arrow}\u00a0{now}, n = {count(old.n)}"
 
 
-def _files(state: RunState) -> Iterator[Row]:
-    """The folder once, then what is in it."""
-    paths = tuple(state.summary.get("exports", ())) if state.summary else ()
-    if not paths and state.exported is not None:
-        paths = state.exported.paths
-    folders = dict.fromkeys(str(Path(path).parent) for path in paths)
+def _files(state: RunState, run: Path) -> Iterator[Row]:
+    """The folder once, then what is in it; those of a run that was moved or copied went along."""
+    summary = state.summary or {}
+    names = tuple(summary.get("exports", ()))
+    if not names and state.exported is not None:
+        names = state.exported.paths
+    paths = [_moved_along(Path(name), summary.get("run"), run) for name in names]
+    folders = dict.fromkeys(path.parent for path in paths)
     for number, folder in enumerate(folders):
-        yield "" if number else "exports", folder
-        yield "", ", ".join(Path(path).name for path in paths if str(Path(path).parent) == folder)
+        yield "" if number else "exports", str(folder)
+        yield "", ", ".join(path.name for path in paths if path.parent == folder)
+
+
+def _moved_along(path: Path, before: str | None, run: Path) -> Path:
+    """Where ``path`` is now that the run that was ``before`` stands at ``run``."""
+    if before is None or not path.is_relative_to(before):
+        return path
+    return run / path.relative_to(before)
 
 
 def facts(state: RunState) -> Iterator[Row]:

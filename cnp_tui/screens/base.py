@@ -9,6 +9,7 @@ from textual.events import Event, Mount, ScreenResume
 from textual.screen import Screen
 
 from cnp_tui.link import Link, Snapshot
+from cnp_tui.screens.painted import Painted
 from cnp_tui.widgets import headline
 from cnp_tui.widgets.headline import Headline
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 ARROWS = "The same as the arrow keys: left, down, up, right"
 
 
-class CnpScreen(Screen[None]):
+class CnpScreen(Painted, Screen[None]):
     """A full screen. ``TOPIC`` heads its help, ``ABOUT`` says in plain words what it is for.
 
     The headline is there before what ``compose`` yields.

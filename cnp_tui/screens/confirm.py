@@ -15,6 +15,8 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from cnp_tui.screens.painted import Painted
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -25,14 +27,20 @@ class Choice:
     meaning: str
 
 
-STAY = Choice("c", "stay", "Change nothing.")
+YES = "y"
+"""What does it. No key that asks is this one: held down too long, it answers nothing."""
+
+STAY = Choice("n", "stay", "Change nothing.")
 
 
-class Confirm(ModalScreen[str]):
-    """Dismissed with the key of a choice. Escape, backspace and ``c`` are always to stay."""
+class Confirm(Painted, ModalScreen[str]):
+    """Dismissed with the key of a choice. Escape, backspace and ``n`` are always to stay.
+
+    What was typed before the question could be read is no answer to it.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,backspace", "answer('c')", "Stay", id="confirm.stay",
+        Binding("escape,backspace", "answer('n')", "Stay", id="confirm.stay",
                 tooltip="Change nothing"),
         Binding("left,h,up,k", "app.focus_previous", "Before", show=False, id="confirm.before",
                 tooltip="The choice before"),
@@ -55,12 +63,13 @@ class Confirm(ModalScreen[str]):
                     yield Button(f"{choice.word} ({choice.key})", id=f"answer-{choice.key}")
 
     def on_mount(self) -> None:
-        self.query_one("#answer-c").focus()
+        self.query_one("#answer-n").focus()
 
     def on_key(self, event: Key) -> None:
         if event.key in {choice.key for choice in self._choices}:
             event.stop()
-            self.action_answer(event.key)
+            if event.time > self.painted_at:
+                self.action_answer(event.key)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

@@ -15,16 +15,17 @@ from textual.content import Content
 from textual.widgets import DataTable, Footer, Input, Static
 
 from cnp_engine import launch, runs
+from cnp_engine.commands import Continue
 from cnp_engine.errors import CnpError
 from cnp_engine.export.command import command_line
 from cnp_engine.files import absolute
 from cnp_engine.rundir import RunDirectory
-from cnp_tui import clipboard, deletion, jobs, particulars
-from cnp_tui.entries import Entry
+from cnp_tui import clipboard, deletion, jobs, leaving, particulars
+from cnp_tui.entries import WORDS, Entry
 from cnp_tui.index import Index
 from cnp_tui.link import Live
 from cnp_tui.screens.base import CnpScreen
-from cnp_tui.screens.confirm import Choice, Confirm
+from cnp_tui.screens.confirm import YES, Choice, Confirm
 from cnp_tui.widgets.run_table import RunTable
 
 EVERY_S = 0.5
@@ -39,7 +40,7 @@ EMPTY = """\
 There are no runs yet.
 
   d   the demo: find and suppress the backdoor of a small model
-      that comes with cnp (half a minute on two cores, no download)
+      that comes with cnp (about a minute on two cores, no download)
   n   set up a run of your own: a checkpoint and some clean images
   o   open another folder of runs
 
@@ -48,12 +49,12 @@ A run goes on when this terminal closes. ? says what every key does."""
 
 class HomeScreen(CnpScreen):
     TOPIC = "runs"
-    ABOUT = """All runs, the newest first. A run is a checkpoint that was examined and, where a
-        backdoor was found, repaired; it is done by a process of its own, so leaving this program
-        stops nothing. BA is the accuracy on clean images, ASR the share of triggered images that
-        get the attacker's answer; retention and residual stand in for them where there are no
-        labels or no known attack. Before and after are those of the original and of the exported
-        model, read back from disk."""
+    ABOUT = """All runs: those at work, then the one that wrote last. A run is a checkpoint that
+        was examined and, where a backdoor was found, repaired; it is done by a process of its own,
+        so leaving this program stops nothing. BA is the accuracy on clean images, ASR the share of
+        triggered images that get the attacker's answer; retention and residual stand in for them
+        where there are no labels or no known attack. Before and after are those of the original
+        and of the exported model, read back from disk."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("backspace", "back", "Back", show=False, id="home.back",
@@ -66,9 +67,9 @@ class HomeScreen(CnpScreen):
                 tooltip="The whole job on the model that comes with cnp"),
         Binding("n", "app.screen('new')", "New run", id="home.new", tooltip="Set up a run"),
         Binding("R", "resume", "Resume", id="home.resume",
-                tooltip="Go on with a run that was stopped, failed, or lost its worker"),
-        Binding("x", "cancel", "Cancel", id="home.cancel", show=False,
-                tooltip="Stop the highlighted run; asks"),
+                tooltip="Go on with a run that is paused, was stopped, failed, or lost its worker"),
+        Binding("x", "stop", "Stop", id="home.stop", show=False,
+                tooltip="Stop the highlighted run; asks, and what is done stays"),
         Binding("slash", "filter", "Filter", key_display="/", id="home.filter",
                 tooltip="Only runs that hold these words: name, model, state, verdict"),
         Binding("c", "compare", "Compare", id="home.compare", show=False,
@@ -200,38 +201,41 @@ class HomeScreen(CnpScreen):
         entry = self.entry
         if entry is None:
             self._refuse(NOTHING)
-        elif not entry.resumable:
-            self._refuse(_why_not_resumed(entry))
-        else:
+        elif entry.paused or entry.resumable:
             self._try(partial(self._resume, entry))
+        else:
+            self._refuse(_why_not_resumed(entry))
 
     def _resume(self, entry: Entry) -> None:
         link = Live(RunDirectory.open(entry.path))
         try:
-            link.wake()
+            if entry.resumable:
+                link.wake()
+            else:
+                link.send(Continue())
         except CnpError:
             link.close()
             raise
         self.cnp.open_run(link)
 
-    def action_cancel(self) -> None:
+    def action_stop(self) -> None:
         entry = self.entry
-        if entry is None or entry.status != "running":
-            self._refuse("Only a run at work can be cancelled." if entry else NOTHING)
+        if not self.painted:
             return
-        stop = Choice("x", "cancel it", "What is done stays, and R goes on with it.")
-        self.app.push_screen(
-            Confirm(f"{entry.name} is at work.", (stop,)),
-            lambda key: self._try(partial(_stop, entry)) if key == stop.key else None,
-        )
+        if entry is None or entry.status != "running":
+            self._refuse("Only a run at work can be stopped." if entry else NOTHING)
+            return
+        leaving.ask_to_stop(self.cnp, entry.name, lambda: self._try(partial(_stop, entry)))
 
     def action_delete(self) -> None:
         entry = self.entry
+        if not self.painted:
+            return
         if entry is None or entry.status == "running":
-            self._refuse("It is at work: cancel it first, with x." if entry else NOTHING)
+            self._refuse("It is at work: stop it first, with x." if entry else NOTHING)
             return
         lost = "Its log, its figures and its exports are gone then."
-        sure = Choice("D", "delete it", lost if entry.status != "gone" else "Off the list.")
+        sure = Choice(YES, "delete", lost if entry.status != "gone" else "Off the list.")
         self.app.push_screen(
             Confirm(f"Delete {entry.path}?", (sure,)),
             lambda key: self._try(partial(self._delete, entry)) if key == sure.key else None,
@@ -333,12 +337,13 @@ class HomeScreen(CnpScreen):
 
 
 def _text(entry: Entry) -> str:
-    words = (entry.name, entry.model, entry.status, entry.verdict or "", *entry.targets)
+    stands = WORDS.get(entry.status, entry.status)
+    words = (entry.name, entry.model, stands, entry.verdict or "", *entry.targets)
     return " ".join((*words, entry.stage or "")).lower()
 
 
 def _stop(entry: Entry) -> None:
-    launch.cancel(RunDirectory.open(entry.path), "cancelled in the application")
+    launch.cancel(RunDirectory.open(entry.path), leaving.REASON)
 
 
 def _why_not_resumed(entry: Entry) -> str:

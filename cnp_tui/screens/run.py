@@ -6,7 +6,7 @@ once from 160x45.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import ClassVar, Literal
 
 from textual import on
@@ -18,14 +18,14 @@ from textual.widgets import Footer, Tab, Tabs
 
 from cnp_engine.commands import Cancel, Command, Continue, Pause
 from cnp_engine.errors import CnpError
-from cnp_engine.events import Stage
 from cnp_engine.export.command import command_line
 from cnp_engine.export.wording import percent
 from cnp_tui import clipboard, leaving, watching
 from cnp_tui.link import Link, Snapshot
-from cnp_tui.plotted import PLACES, plots
+from cnp_tui.panes import ELSEWHERE, PANES, TELLING, Layout, layout
+from cnp_tui.plotted import plots
 from cnp_tui.screens.base import RunScreen
-from cnp_tui.screens.confirm import Confirm
+from cnp_tui.watching import DEEDS, Deed
 from cnp_tui.widgets.chart import Chart, Mark
 from cnp_tui.widgets.notices import Notices
 from cnp_tui.widgets.outcome import Outcome
@@ -33,40 +33,6 @@ from cnp_tui.widgets.ranking import Ranking
 from cnp_tui.widgets.run_log import RunLog
 from cnp_tui.widgets.stages import Stages
 from cnp_tui.widgets.trigger import TriggerPane, following
-
-Layout = Literal["one", "stacked", "beside", "everything"]
-
-PANES: dict[str, str] = {
-    "stages": "Stages",
-    "rates": "Rates",
-    "loss": "Loss",
-    "size": "Size",
-    "trigger": "Trigger",
-    "classes": "Classes",
-    "outcome": "Verdict",
-    "log": "Log",
-}
-"""By id, in the order of their tabs."""
-
-ELSEWHERE: dict[Layout, frozenset[str]] = {
-    "one": frozenset(),
-    "stacked": frozenset({"stages"}),
-    "beside": frozenset({"stages", "trigger"}),
-    "everything": frozenset({"stages", "trigger"}),
-}
-"""What stands beside the panes in a layout, and so is none of them."""
-
-TELLING: dict[Stage, str] = {
-    "load": "outcome",
-    "target": "classes",
-    "trigger": "trigger",
-    "scores": "rates",
-    "sweep": "rates",
-    "export": "outcome",
-}
-"""The pane that tells most while a stage is at work; shown until the user picks one."""
-
-REPLAYED = "This is a recording: no worker is there to ask."
 
 
 class WatchScreen(RunScreen):
@@ -83,11 +49,16 @@ class WatchScreen(RunScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "pause", "Pause", id="run.pause",
-                tooltip="Hold the worker between two steps, or let it go on"),
-        Binding("x", "cancel", "Cancel", id="run.cancel",
-                tooltip="Stop the worker; asks first, and what is done stays"),
-        Binding("s", "start", "Start/stop", show=False, id="run.start",
-                tooltip="Go on with a run that failed, died or was stopped; stop one at work"),
+                tooltip="Hold the worker between two steps; again: let it go on"),
+        Binding("space", "resume", "Resume", id="run.resume.space",
+                tooltip="Go on with a run that is paused, was stopped, failed, or lost its worker"),
+        Binding("R,s", "resume", "Resume", show=False, id="run.resume",
+                tooltip="Go on with a run that is paused, was stopped, failed, or lost its worker; "
+                        "space does too"),
+        Binding("x", "stop", "Stop", id="run.stop",
+                tooltip="Stop the run; asks, and what is done stays"),
+        Binding("space,R,s,x", "why_not", "Why not", show=False, id="run.why_not",
+                tooltip="Why there is nothing to pause, resume or stop"),
         Binding("d", "detach", "Detach", id="run.detach",
                 tooltip="Back to Home; the run goes on"),
         Binding("p", "prune", "Prune", id="run.prune",
@@ -119,6 +90,7 @@ class WatchScreen(RunScreen):
         self._pane = ""
         self._picked = False
         self._told_of: tuple[object, ...] = ()
+        self._deeds: frozenset[Deed] = frozenset()
 
     def compose(self) -> ComposeResult:
         threshold = self.link.run.config.target.threshold
@@ -152,6 +124,7 @@ class WatchScreen(RunScreen):
         if self._layout_now is None:
             return
         state = snapshot.state
+        self._name_keys(watching.deeds(snapshot, self.link.live))
         self.query_one(Notices).update(watching.notices(snapshot, self.link.live))
         for stages in self.query(Stages):
             stages.update(state, snapshot.status == "running")
@@ -167,7 +140,7 @@ class WatchScreen(RunScreen):
     def _show_outcome(self, snapshot: Snapshot) -> None:
         config, state = self.link.run.config, snapshot.state
         title = "Verdict" if state.verdict else "What is known"
-        rows = watching.outcome(config, snapshot, self.cnp.glyphs.arrow)
+        rows = watching.outcome(self.link.run, snapshot, self.cnp.glyphs.arrow)
         if state.summary is not None:
             rows = (*rows, ("repeat", command_line(config)))
         plotted = plots(config, snapshot, self._stages.stage)
@@ -307,41 +280,39 @@ class WatchScreen(RunScreen):
 
     # What is asked of the run
 
+    def _name_keys(self, deeds: frozenset[Deed]) -> None:
+        """The footer names what keys do now."""
+        if deeds != self._deeds:
+            self._deeds = deeds
+            self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in DEEDS:
+            return action in self._deeds
+        return super().check_action(action, parameters)
+
     def action_pause(self) -> None:
+        if self._ask(Pause()):
+            self.cnp.notify("It holds after the step at work.")
+
+    def action_resume(self) -> None:
+        if self.link.snapshot.status == "running":
+            if self._ask(Continue()):
+                self.cnp.notify("It goes on.")
+        elif self._tried(self.link.wake):
+            self.cnp.notify("A worker goes on with it.")
+
+    def action_stop(self) -> None:
+        if self.painted:
+            name = self.link.run.name
+            leaving.ask_to_stop(self.cnp, name, lambda: self._ask(Cancel(leaving.REASON)))
+
+    def action_why_not(self) -> None:
         snapshot = self.link.snapshot
-        if self._refused() or not self._at_work():
-            return
-        paused = snapshot.state.paused
-        if self._ask(Continue() if paused else Pause()):
-            self.cnp.notify("It goes on." if paused else "It holds after the step at work.")
-
-    def action_cancel(self) -> None:
-        if self._refused() or not self._at_work():
-            return
-
-        def answered(key: str | None) -> None:
-            if key == leaving.STOP.key:
-                self._ask(Cancel("stopped in the application"))
-
-        self.app.push_screen(Confirm(f"Stop {self.link.run.name}?", (leaving.STOP,)), answered)
-
-    def action_start(self) -> None:
-        snapshot = self.link.snapshot
-        if self._refused():
-            return
-        if snapshot.status == "running":
-            self.action_cancel()
-        elif snapshot.status == "finished":
-            self.cnp.notify("The run is finished: there is nothing to go on with.")
-        elif snapshot.trouble is not None:
+        if snapshot.trouble is not None:
             self.cnp.tell(snapshot.trouble)
         else:
-            try:
-                self.link.wake()
-            except CnpError as error:
-                self.cnp.tell(error)
-            else:
-                self.cnp.notify("A worker goes on with it.")
+            self.cnp.notify(watching.why_not(snapshot, self.link.live), severity="warning")
 
     def action_detach(self) -> None:
         if leaving.working(self.link):
@@ -369,34 +340,14 @@ class WatchScreen(RunScreen):
         else:
             self.cnp.go(name)
 
-    def _refused(self) -> bool:
-        if not self.link.live:
-            self.cnp.notify(REPLAYED, severity="warning")
-        return not self.link.live
-
-    def _at_work(self) -> bool:
-        if self.link.snapshot.status != "running":
-            self.cnp.notify("No worker is at work on this run.", severity="warning")
-            return False
-        return True
-
     def _ask(self, command: Command) -> bool:
-        """Whether the worker was asked; why not is told."""
+        return self._tried(lambda: self.link.send(command))
+
+    def _tried(self, deed: Callable[[], None]) -> bool:
+        """Whether it could be done; why not is told."""
         try:
-            self.link.send(command)
+            deed()
         except CnpError as error:
             self.cnp.tell(error)
             return False
         return True
-
-
-def layout(width: int, height: int) -> Layout:
-    """How much is shown at once in a terminal of this size."""
-    if width < 80 or height < 24:
-        return "one"
-    if width < 120:
-        return "stacked"
-    return "everything" if width >= 160 and height >= 45 else "beside"
-
-
-assert set(PLACES) <= set(PANES)

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 from textual.command import CommandList, CommandPalette
+from textual.events import Key
 from textual.pilot import Pilot
-from textual.widgets import Button, Input
+from textual.widgets import Button, Input, Static
+from textual.widgets._toast import Toast
 
 from cnp_engine.commands import Cancel
 from cnp_engine.errors import DataMissing
+from cnp_engine.events import Stage
 from cnp_tui import clipboard, glyphs, preferences, themes
 from cnp_tui.app import SCREENS, CnpApp
 from cnp_tui.ascii import plain
 from cnp_tui.leaving import Stopping
+from cnp_tui.palette import _of_screen
 from cnp_tui.screens.confirm import Choice, Confirm
 from cnp_tui.screens.help import HelpScreen, bindings, sections
 from cnp_tui.widgets.headline import line
@@ -159,6 +163,20 @@ async def test_the_palette_does_what_keys_do() -> None:
         await until(pilot, lambda: app.clipboard == "/runs/demo")
 
 
+@asyncio
+@pytest.mark.parametrize(
+    ("moment", "offered"),
+    [("scores", {"Pause", "Stop"}), (None, set())],
+    ids=["at work", "finished"],
+)
+async def test_the_palette_offers_what_can_be_done_now(
+    moment: Stage | None, offered: set[str]
+) -> None:
+    async with shown(recorded("demo", moment)) as (_, app):
+        names = {entry[0].split(" (")[0] for entry in _of_screen(app, app.screen)}
+        assert names & {"Pause", "Resume", "Stop"} == offered
+
+
 async def choose(pilot: Pilot[int], words: str) -> None:
     """The only entry of the palette that fits ``words``."""
     palette = pilot.app.screen
@@ -182,22 +200,24 @@ async def test_without_a_run_at_work_q_leaves_at_once() -> None:
 
 
 @asyncio
-async def test_d_detaches() -> None:
+async def test_leaving_says_that_the_run_goes_on() -> None:
     link = recorded("demo", "scores")
     async with shown(link) as (pilot, app):
-        await pilot.press("q", "d")
+        await pilot.press("q")
+        assert said(app).startswith("demo goes on without this application.")
+        await pilot.press("y")
     assert app.return_value == 0
     assert app.farewell == "demo goes on; come back with `cnp tui /runs/demo`."
     assert link.sent == []
 
 
 @asyncio
-async def test_s_stops_and_hears_the_run_out() -> None:
+async def test_x_stops_and_hears_the_run_out() -> None:
     from cnp_engine.events import Cancelled
 
     link = recorded("demo", "scores")
     async with shown(link) as (pilot, app):
-        await pilot.press("q", "s")
+        await pilot.press("q", "x")
         assert isinstance(app.screen, Stopping)
         assert link.sent == [Cancel("stopped in the application")]
         link.hear(Cancelled("stopped in the application", 130), status="cancelled")
@@ -206,11 +226,11 @@ async def test_s_stops_and_hears_the_run_out() -> None:
 
 
 @asyncio
-@pytest.mark.parametrize("key", ["c", "escape", "backspace", "enter"])
+@pytest.mark.parametrize("key", ["n", "escape", "backspace", "enter"])
 async def test_staying_changes_nothing(key: str) -> None:
     link = recorded("demo", "scores")
     async with shown(link) as (pilot, app):
-        await pilot.press("q")
+        await pilot.press("q", "q", "ctrl+c")  # held down: the key that asks is no answer
         assert isinstance(app.screen, Confirm)
         await pilot.press(key)
         assert name(app) == "WatchScreen"
@@ -218,25 +238,100 @@ async def test_staying_changes_nothing(key: str) -> None:
         assert link.sent == []
 
 
+def said(app: CnpApp) -> str:
+    """The question, and what each answer means."""
+    assert isinstance(app.screen, Confirm)
+    return "\n".join(str(line.render()) for line in app.screen.query(Static))
+
+
 @asyncio
 @pytest.mark.parametrize(("key", "returned"), [("escape", None), ("q", 0)])
 async def test_one_need_not_wait_for_a_run_that_stops(key: str, returned: int | None) -> None:
     async with shown(recorded("demo", "scores")) as (pilot, app):
-        await pilot.press("q", "s", key)
+        await pilot.press("q", "x", key)
         await pilot.pause()
         assert app.return_value == returned
 
 
 @asyncio
-async def test_a_run_left_for_another_is_asked_about_too() -> None:
-    first = recorded("demo", "scores")
-    async with shown(first) as (pilot, app):
-        app.open_run(recorded("clean"))
+async def test_leaving_speaks_of_runs_started_here_and_of_the_one_that_is_watched() -> None:
+    ours, theirs = recorded("demo", "scores"), recorded("clean", "target")
+    watched = recorded("blended", "scores")
+    ours.started = True
+    async with shown(ours) as (pilot, app):
+        app.open_run(theirs)  # looked at, and left to whoever started it
+        app.open_run(watched)
         await pilot.press("1", "q")
-        assert isinstance(app.screen, Confirm)
-        first.change(status="finished")
-        await pilot.press("c", "q")
+        assert said(app).startswith("demo, blended go on without this application.")
+        watched.change(status="finished")
+        await pilot.press("n", "q")
+        assert said(app).startswith("demo goes on without this application.")
+        ours.change(status="finished")
+        await pilot.press("n", "q")
     assert app.return_value == 0
+
+
+@asyncio
+async def test_a_run_that_was_just_resumed_is_at_work_before_its_worker_said_so() -> None:
+    link = recorded("demo", "scores", "cancelled")
+    async with shown(link) as (pilot, app):
+        link.started = True
+        await pilot.press("q")
+        assert isinstance(app.screen, Confirm)
+        link.started = False
+        await pilot.press("n", "q")
+    assert app.return_value == 0
+
+
+@asyncio
+async def test_what_was_typed_before_a_question_is_no_answer() -> None:
+    answers: list[str | None] = []
+    async with shown() as (pilot, app):
+        ask = Confirm("Sure?", [Choice("y", "yes", "It is done.")])
+        app.push_screen(ask, answers.append)
+        app.post_message(Key("y", "y"))
+        await until(pilot, lambda: ask.painted)
+        assert app.screen is ask
+        await pilot.press("y")
+        assert answers == ["y"]
+
+
+@asyncio
+@pytest.mark.parametrize(("size", "most"), [((80, 24), 1), ((140, 40), 2)])
+async def test_words_over_a_small_screen_do_not_pile_up(size: tuple[int, int], most: int) -> None:
+    app = CnpApp()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        app.notify("first")
+        app.tell(DataMissing("second", "third"))
+        await until(pilot, lambda: len(app.screen.query(Toast)) == most)
+        latest = list(app._notifications)[-1]
+        assert (latest.title, latest.timeout) == ("second", 8.0)
+        app.notify("plain")
+        await pilot.pause()
+        assert list(app._notifications)[-1].timeout == 3.0
+
+
+class Broken(CnpApp):
+    def action_help(self) -> None:
+        raise ZeroDivisionError
+
+
+@asyncio
+async def test_a_mistake_reaches_the_test_that_met_it() -> None:
+    app = Broken()
+    with pytest.raises(ZeroDivisionError):
+        async with app.run_test() as pilot:
+            await pilot.press("question_mark")
+
+
+@asyncio
+async def test_a_mistake_reaches_whoever_takes_a_picture() -> None:
+    async def picture(pilot: Pilot[int]) -> None:
+        await pilot.press("question_mark")
+        pilot.app.exit(0)
+
+    with pytest.raises(ZeroDivisionError):
+        await Broken().run_async(headless=True, auto_pilot=picture)
 
 
 @asyncio
@@ -247,7 +342,7 @@ async def test_answers_by_mouse_and_by_arrows() -> None:
             app.push_screen(Confirm("Sure?", [Choice("y", "yes", "It is done.")]), answers.append)
         await pilot.pause()
         await pilot.click("#answer-y")
-        assert app.screen.query_one("#answer-c", Button).has_focus
+        assert app.screen.query_one("#answer-n", Button).has_focus
         await pilot.press("left", "enter")
         assert answers == ["y", "y"]
 

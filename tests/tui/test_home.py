@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -14,7 +15,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from cnp_engine import launch, lock
-from cnp_engine.events import SCHEMA, RunStarted
+from cnp_engine.commands import Continue
+from cnp_engine.events import SCHEMA, Paused, RunStarted
 from cnp_engine.rundir import RunDirectory
 from cnp_tui.app import CnpApp
 from cnp_tui.link import Live
@@ -116,8 +118,8 @@ async def test_every_state_is_a_row_that_says_what_to_do(home: Path) -> None:
                 ("working", "scores", "x stops it"),
                 ("created", "created", "R begins it"),
                 ("failed", "failed", FAILED.todo),
-                ("cancelled", "cancelled", "R goes on"),
-                ("torn", "cancelled", "R goes on"),
+                ("cancelled", "stopped", "R goes on"),
+                ("torn", "stopped", "R goes on"),
                 ("garbled", "damaged", "Begin the run again"),
                 ("bad-toml", "damaged", "Begin the run again"),
                 ("newer", "damaged", "Update cnp"),
@@ -163,7 +165,7 @@ async def test_a_run_that_vanishes_stays_as_a_row_until_it_is_taken_off(home: Pa
         assert "take it off the list with D" in particulars(screen)
         await pilot.press("enter")
         assert screen.is_active
-        await pilot.press("D", "D")
+        await pilot.press("D", "y")
         await until(pilot, lambda: screen.query_one(RunTable).row_count == 1)
 
 
@@ -217,7 +219,7 @@ async def test_what_cannot_be_done_says_why(home: Path) -> None:
     with folder(home / "working", "demo", "scores").lock():
         async with shown() as (pilot, screen):
             await go_to(pilot, screen, "working")
-            for key, says in (("R", "at work already"), ("D", "cancel it first")):
+            for key, says in (("R", "at work already"), ("D", "stop it first")):
                 await pilot.press(key)
                 assert says in notices(pilot), key
                 assert screen.is_active
@@ -235,7 +237,7 @@ def worker_stopped_after(run: RunDirectory):  # type: ignore[no-untyped-def]
 
 
 @asyncio
-async def test_x_asks_and_cancels(home: Path) -> None:
+async def test_x_asks_and_stops(home: Path) -> None:
     run = made(home, "working", arch="steps")
     launch.start(run, MODULE)
     with worker_stopped_after(run):
@@ -245,8 +247,10 @@ async def test_x_asks_and_cancels(home: Path) -> None:
             await pilot.press("escape")
             assert screen.is_active
             assert run.locked()
-            await pilot.press("x", "x")
-            await until(pilot, lambda: "cancelled" in line(screen, "working"))
+            await pilot.press("x", "x", "x")  # held down
+            assert run.locked()
+            await pilot.press("y")
+            await until(pilot, lambda: "stopped" in line(screen, "working"))
 
 
 @asyncio
@@ -259,6 +263,45 @@ async def test_r_goes_on_with_a_run(home: Path) -> None:
             await until(pilot, lambda: not screen.is_active)
             assert isinstance(screen.cnp.link, Live)
             await until(pilot, lambda: len(run.events().read()) > before)
+
+
+@asyncio
+async def test_r_goes_on_with_a_paused_run(home: Path) -> None:
+    run = folder(home / "waiting", "demo", "scores")
+    run.events().append(Paused())
+    with run.lock():
+        async with shown() as (pilot, screen):
+            assert "paused" in line(screen, "waiting")
+            assert "R goes on" in particulars(screen)
+            await pilot.press("R")
+            await until(pilot, lambda: not screen.is_active)
+    assert [record.value for record in run.commands().read()] == [Continue()]
+
+
+@asyncio
+@pytest.mark.parametrize("key", ["x", "D"])
+async def test_keys_typed_ahead_of_the_list_ask_nothing(home: Path, key: str) -> None:
+    folder(home / "halfway", "demo", "scores")
+    async with shown() as (pilot, screen):
+        screen.painted_at = math.inf
+        await pilot.press(key)
+        assert screen.is_active
+        assert notices(pilot) == ""
+
+
+@asyncio
+async def test_runs_stand_in_the_order_in_which_they_last_wrote(home: Path) -> None:
+    """By their own logs: copying them one after another makes the files of the last one newest."""
+    old = folder(home / "first", "demo", "target")
+    folder(home / "second", "demo")
+    for name in ("a-copy", "z-copy", "m-copy"):
+        shutil.copytree(old.path, home / name)
+    made(home, "now", STARTED, CANCELLED)
+    with folder(home / "working", "demo", "target").lock():
+        async with shown() as (_, screen):
+            table = screen.query_one(RunTable)
+            names = [str(table.get_row_at(row)[0]).strip("* ") for row in range(table.row_count)]
+    assert names == ["working", "now", "second", "a-copy", "first", "m-copy", "z-copy"]
 
 
 @asyncio
@@ -292,10 +335,10 @@ async def test_delete_asks_and_takes_the_files_of_the_run_only(home: Path) -> No
     folder(home / "other", "clean")
     async with shown() as (pilot, screen):
         await go_to(pilot, screen, "repaired")
-        await pilot.press("D")
-        await pilot.press("c")
+        await pilot.press("D", "D", "D")  # held down
+        await pilot.press("n")
         assert (run.path / "run.toml").exists()
-        await pilot.press("D", "D")
+        await pilot.press("D", "y")
         await until(pilot, lambda: screen.query_one(RunTable).row_count == 1)
     assert [entry.name for entry in run.path.iterdir()] == ["notes.txt"]
     assert (home / "other" / "run.toml").exists()
@@ -307,7 +350,7 @@ async def test_deleting_a_registered_run_takes_its_link_too(home: Path) -> None:
     home.mkdir(exist_ok=True)
     (home / "elsewhere").symlink_to(run.path)
     async with shown() as (pilot, screen):
-        await pilot.press("D", "D")
+        await pilot.press("D", "y")
         await until(pilot, lambda: not screen.query_one(RunTable).display)
     assert not run.path.exists()
     assert not list(home.iterdir())

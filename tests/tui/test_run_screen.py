@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
+from textual.widgets._footer import FooterKey
 
 from cnp_engine.commands import Cancel, Command, Continue, Pause
 from cnp_engine.errors import RunUnwritable
 from cnp_engine.events import Progress, Warned
 from cnp_engine.rundir import RunDirectory
 from cnp_tui.app import CnpApp
+from cnp_tui.panes import layout
 from cnp_tui.screens.confirm import Confirm
 from cnp_tui.screens.home import HomeScreen
 from cnp_tui.screens.prune import PruneScreen
-from cnp_tui.screens.run import WatchScreen, layout
+from cnp_tui.screens.run import WatchScreen
 from cnp_tui.widgets.chart import Chart
 from cnp_tui.widgets.notices import Notices
 from cnp_tui.widgets.outcome import Outcome
@@ -116,7 +120,8 @@ async def test_tabs_answer_to_the_mouse() -> None:
     [
         ("masks", "space", [Pause()]),
         ("paused", "space", [Continue()]),
-        ("died", "space", []),
+        ("paused", "R", [Continue()]),
+        ("masks", "R", []),
         ("finished", "space", []),
         ("replay", "space", []),
     ],
@@ -132,14 +137,16 @@ async def test_space_pauses_and_continues(name: str, key: str, expected: list[Co
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("keys", "expected"), [(("x", "s"), 1), (("x", "c"), 0), (("x", "escape"), 0), (("s", "s"), 1)]
+    ("keys", "expected"), [(("x", "y"), 1), (("x", "n"), 0), (("x", "escape"), 0)]
 )
-async def test_cancelling_asks(keys: tuple[str, str], expected: int) -> None:
+async def test_stopping_asks(keys: tuple[str, str], expected: int) -> None:
     link = state("masks")
     app = watching(link)
     async with app.run_test(size=NORMAL) as pilot:
         await pilot.press(keys[0])
         await until(pilot, lambda: isinstance(app.screen, Confirm), "the question")
+        await pilot.press("x")  # held down
+        assert isinstance(app.screen, Confirm)
         await pilot.press(keys[1])
         await until(pilot, lambda: isinstance(app.screen, WatchScreen), "the answer")
         assert [type(command) for command in link.sent] == [Cancel] * expected
@@ -158,13 +165,54 @@ async def test_cancelling_asks(keys: tuple[str, str], expected: int) -> None:
         ("replay", 0, "recording"),
     ],
 )
-async def test_s_goes_on_with_what_stopped(name: str, woken: int, told: str) -> None:
+@pytest.mark.parametrize("key", ["R", "s", "space"])
+async def test_going_on_with_what_stopped(name: str, woken: int, told: str, key: str) -> None:
     link = state(name)
     app = watching(link)
     async with app.run_test(size=NORMAL) as pilot:
-        await pilot.press("s")
+        if (name, key) == ("replay", "space"):
+            return  # it plays
+        await pilot.press(key)
         assert link.woken == woken
         assert told in toasts(app)[0]
+
+
+def footer(app: CnpApp) -> list[str]:
+    """What the footer says of the keys that ask something of the worker."""
+    words = [f"{key.key_display} {key.description}" for key in app.screen.query(FooterKey)]
+    return [word for word in words if word.split()[0] in ("space", "x", "R", "s")]
+
+
+def said_below(app: CnpApp, words: list[str]) -> bool:
+    return footer(app) == words
+
+
+@pytest.mark.asyncio
+async def test_the_footer_names_what_a_key_does_now() -> None:
+    resume = ["space Resume"]
+    expected = {
+        "masks": ["space Pause", "x Stop"], "paused": ["space Resume", "x Stop"],
+        "created": resume, "died": resume, "failed": resume, "cancelled": resume,
+        "finished": [], "answering": [], "damaged": [],
+    }  # fmt: skip
+    link = state("masks")
+    app = watching(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        for name, words in expected.items():
+            there = state(name).snapshot
+            link.change(**{field: getattr(there, field) for field in there.__dataclass_fields__})
+            app.look()
+            await until(pilot, partial(said_below, app, words), f"{name}: {words}")
+
+
+@pytest.mark.asyncio
+async def test_a_key_that_stops_does_nothing_before_the_screen_was_seen() -> None:
+    app = watching(state("masks"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        screen_of(app).painted_at = math.inf
+        await pilot.press("x")
+        assert isinstance(app.screen, WatchScreen)
 
 
 class Unwritable(Recorded):
@@ -320,12 +368,12 @@ async def test_live_values_appear_and_what_is_the_same_is_not_painted_again() ->
 @pytest.mark.asyncio
 async def test_what_matters_stands_above_the_panes() -> None:
     expected = {
-        "created": ("note", "s begins"),
+        "created": ("note", "R begins"),
         "warning": ("warning", "moves only 62%"),
-        "paused": ("note", "space goes on"),
+        "paused": ("note", "R goes on"),
         "failed": ("error", "Free memory on the device"),
         "cancelled": ("warning", "Ctrl-C"),
-        "died": ("error", "s goes on"),
+        "died": ("error", "R goes on"),
         "damaged": ("error", GONE.what),
     }
     async for name, app in each(expected):
@@ -351,6 +399,9 @@ async def test_a_worker_that_dies_is_told_and_what_it_did_stays() -> None:
         link.change(status="died")
         app.look()
         assert "gone" in app.screen.query_one(Notices).told[0].text
+        rows = str(app.screen.query_one("#side-stages", Stages).render())
+        assert "stopped here" in rows
+        assert ">" not in rows
         assert app.screen.query_one("#rates", Chart).names == ("recovery",)
 
 
@@ -377,6 +428,14 @@ async def test_outcome_in_plain_words() -> None:
         told = shown_by(app)
         assert [text for text in has if text not in told] == [], name
         assert [text for text in lacks if text in told] == [], name
+
+
+@pytest.mark.asyncio
+async def test_exports_of_a_copied_run_are_its_own() -> None:
+    app = watching(state("finished"))  # recorded at /runs/recorded
+    async with app.run_test(size=NORMAL) as pilot:
+        await drawn(pilot)
+        assert "exports /runs/demo/exports" in shown_by(app)
 
 
 @pytest.mark.asyncio

@@ -115,8 +115,8 @@ def test_detach_leaves_the_run_at_work_and_one_comes_back(
     with Terminal(tmp_path, "tui", "at-work") as terminal:
         terminal.wait_for("at-work", "scores")
         terminal.press("q")
-        terminal.wait_for("is at work.", "detach", "stop", "stay")
-        terminal.press("d")
+        terminal.wait_for("goes on without", "leave", "stop", "stay")
+        terminal.press("y")
         assert terminal.wait_for_exit() == 0
         assert terminal.flags == SANE
         assert "at-work goes on" in terminal.screen
@@ -124,12 +124,12 @@ def test_detach_leaves_the_run_at_work_and_one_comes_back(
     with Terminal(tmp_path, "tui", str(run.path)) as terminal:
         terminal.wait_for("at-work", "scores")
         terminal.press("q")
-        terminal.wait_for("is at work.")
-        terminal.press("c")
-        wait_until(lambda: "is at work." not in terminal.screen)
+        terminal.wait_for("goes on without")
+        terminal.press("n")
+        wait_until(lambda: "goes on without" not in terminal.screen)
         terminal.press("q")
-        terminal.wait_for("is at work.")
-        terminal.press("s")
+        terminal.wait_for("goes on without")
+        terminal.press("x")
         assert terminal.wait_for_exit() == 0
         assert terminal.flags == SANE
         assert "at-work stopped; go on with" in terminal.screen
