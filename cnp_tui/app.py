@@ -62,9 +62,6 @@ KEYS = {"enter": "enter", "backspace": "bksp", "escape": "esc"}
 STAYS_S: dict[SeverityLevel, float] = {"information": 3.0, "warning": 5.0, "error": 8.0}
 """How long a word over the screen stays: it covers figures, and what went wrong is longer."""
 
-ROOMY = (120, 30)
-"""Columns and rows from which on more than one of them finds room beside what is shown."""
-
 NEEDS_A_RUN = "No run is open: open one on Home with enter, or begin one with d or n."
 NEEDS_A_CURVE = "There is no curve yet: the sweep has to measure it first."
 
@@ -235,11 +232,6 @@ class CnpApp(App[int], inherit_bindings=False):
     ) -> None:
         stays = STAYS_S[severity] if timeout is None else timeout
         super().notify(message, title=title, severity=severity, timeout=stays, markup=markup)
-
-    def on_notify(self) -> None:
-        """The latest word alone where there is no room for more; Textual then adds it."""
-        if self.size.width < ROOMY[0] or self.size.height < ROOMY[1]:
-            self.clear_notifications()
 
     def tell(self, error: CnpError) -> None:
         """What happened and what to do, over whatever is shown."""
