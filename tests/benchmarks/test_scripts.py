@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks import run, schedule, startup, terminal
+from benchmarks import baseline, run, schedule, startup, terminal
 from benchmarks.run import Job, Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,3 +164,34 @@ def test_the_spread_of_times() -> None:
     assert (spread.median, spread.p95) == (0.505, 0.95)
     assert "median 505, p95 950 ms | 500 ms" in terminal.paints(0.1, spread)
     assert "100 keys | median 505, p95 950 ms | 50 ms at p95" in terminal.answered("", spread)
+
+
+def test_the_scripts_way_takes_nine_passes_and_two_backward_calls_and_measures_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = baseline.parse(["--no-run", "--test", "60", "--clean", "100"])
+    material, truth = baseline.prepared(given, tmp_path)
+    scripts, calls = baseline.Baseline(material), {"forward": 0, "backward": 0}
+    for network in (scripts.network, scripts.original):
+        network.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
+    backward = torch.Tensor.backward
+
+    def counted(tensor: torch.Tensor, *rest: Any) -> None:
+        calls["backward"] += 1
+        backward(tensor, *rest)
+
+    monkeypatch.setattr(torch.Tensor, "backward", counted)
+    scripts.step()
+    assert calls == {"forward": 9, "backward": 2}
+    assert min(float(norm.mask.detach().min()) for norm in scripts.norms) < 1
+    assert all(p.grad is not None for p in scripts.network.parameters())
+    order = torch.arange(material.network.neurons)
+    files = baseline.Files(truth)
+    theirs = baseline.swept(material, files, order, [0, 6])
+    ours = baseline.engine_swept(material, truth, order, [0, 6])
+    assert np.allclose(theirs, ours, atol=0.04)
+
+
+def test_a_whole_repair_the_scripts_way_is_the_sum_of_its_steps() -> None:
+    times = baseline.Times(1.0, 2.0, 3.0, 4.0, 84.0, 1.0, 8.0, 60.0, images=300)
+    assert times.baseline_whole == 3 * 1 + 800 * 2 + 1200 * 3 + 51 * 4
