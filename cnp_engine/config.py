@@ -190,10 +190,12 @@ class RunConfig:
             {key: value for key, value in settings.flatten(values).items() if value is not None},
             dict(_split_set(text) for text in sets),
         ]
+        raw = {key: value for layer in layers for key, value in layer.items()}
+        known = settings.catalogue(cls)["preset"]
+        preset: str = known.parse(raw.get("preset", known.default))
         given: dict[str, Any] = {}
         for layer in layers:
-            given.update(settings.check(cls, layer))
-        preset: str = given.get("preset", settings.catalogue(cls)["preset"].default)
+            given.update({key: under(preset, key).parse(value) for key, value in layer.items()})
         return settings.assemble(cls, {**settings.check(cls, PRESETS[preset]), **given})
 
     @classmethod
@@ -248,6 +250,12 @@ class RunConfig:
             if item.path and values[item.key] is not None:
                 values[item.key] = _absolute(values[item.key], item.path)
         return settings.assemble(type(self), values)
+
+
+def under(preset: str, key: str) -> settings.Setting:
+    """The setting ``key``, its default the one that ``preset`` gives it. Raises SettingUnknown."""
+    item = settings.find(RunConfig, key)
+    return dataclasses.replace(item, default=PRESETS[preset].get(key, item.default))
 
 
 @dataclass(frozen=True)

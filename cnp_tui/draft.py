@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from cnp_engine import settings
-from cnp_engine.config import RunConfig
+from cnp_engine.config import RunConfig, under
 from cnp_engine.errors import CnpError, RunExists, RunMissing, SettingInvalid
 from cnp_engine.export.command import command_line
 from cnp_engine.files import absolute
@@ -25,12 +26,27 @@ CATALOGUE = settings.catalogue(RunConfig)
 OUT = "out"
 """Where the run goes: no setting of it, but a field like any other."""
 
+LABELS: Mapping[str, str] = {
+    "model": "Checkpoint", "data": "Images", "clean": "How many", "normalize": "Normalize",
+    "clean_dir": "Clean from", "attack": "Attack", "trigger": "Trigger", OUT: "Run folder",
+}  # fmt: skip
+"""What the fields of the form are called."""
+
 _INPUTS = ("model", "data")
 _STAND_IN = {"model": "FILE", "data": "SOURCE"}
 _NEEDED = {
     "model": SettingInvalid("No checkpoint is given.", "Type its path, or pick one below."),
     "data": SettingInvalid("No data is given.", "Type a folder, an archive, or demo."),
 }
+
+_CHECK = {
+    "model": "Check the path to the model.",
+    "data": "Check the path to the images.",
+    "clean_dir": "Check the path to the clean images.",
+    "attack": "Check the path to the attack.",
+    "trigger": "Check the path to the trigger.",
+}
+"""The command line says the same by its options."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,13 @@ class Draft:
     def text(self, key: str) -> str:
         return self.out if key == OUT else self.given.get(key, "")
 
+    @property
+    def preset(self) -> str:
+        """The one that is chosen, as far as there is such a one."""
+        known = CATALOGUE["preset"]
+        text = self.given.get("preset", "").strip()
+        return text if text in choices(known) else str(known.default)
+
     def problem(self, key: str) -> CnpError | None:
         """What is wrong with the text of one setting, by the parser that ``--set`` uses."""
         if key == OUT:
@@ -59,7 +82,7 @@ class Draft:
         if text is None:
             return _NEEDED.get(key)
         try:
-            CATALOGUE[key].parse(text)
+            under(self.preset, key).parse(text)
         except SettingInvalid as error:
             return error
         return None
@@ -101,14 +124,29 @@ class Draft:
         return absolute(self.out) if self.out else None
 
 
+EMPTY = Draft()
+_KEPT: WeakKeyDictionary[object, Draft] = WeakKeyDictionary()
+
+
+def kept(application: object) -> Draft:
+    """What was typed last, for as long as the application runs."""
+    return _KEPT.get(application, EMPTY)
+
+
+def keep(application: object, draft: Draft) -> None:
+    _KEPT[application] = draft
+
+
 def missing(draft: Draft) -> dict[str, CnpError]:
     """What only the disk knows: paths that lead nowhere, a run that is there already.
 
     May hang where a share does.
     """
     needed = {key for key in _INPUTS if key not in draft.given}
-    found = {
-        key: error for key, error in preflight.problems(draft.config()).items() if key not in needed
+    found: dict[str, CnpError] = {
+        key: type(error)(error.what, _CHECK[key])
+        for key, error in preflight.problems(draft.config()).items()
+        if key not in needed
     }
     place = draft.place()
     if place is not None:

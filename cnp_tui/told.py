@@ -5,11 +5,13 @@ Pure: the answers of the tasks ``inspect``, ``survey`` and ``devices`` in, lines
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from cnp_engine.export.wording import count, plural
+from cnp_tui.draft import LABELS
 
 Tone = Literal["", "good", "bad", "note"]
 """Beside its colour each tone has a mark: ``glyphs.tick``, ``glyphs.cross``, ``!``."""
@@ -24,12 +26,22 @@ class Told:
     tone: Tone = ""
 
 
+def in_form(hint: str) -> str:
+    """The engine speaks of options; a form has fields, and settings in a list."""
+    return re.sub(r"--([a-z][a-z-]*)", lambda found: f'"{_label(found[1])}"', hint)
+
+
+def _label(option: str) -> str:
+    key = option.replace("-", "_")
+    return LABELS.get(key, "targets" if key == "target" else key)
+
+
 def checkpoint(found: Mapping[str, Any]) -> tuple[Told, ...]:
     """The answer of ``inspect``, the safety verdict first."""
     rows = [_safety(found)]
     if found["refused"]:
         rows += [Told("imports", name, "bad") for name in found["imports"]]
-        rows.append(Told("to do", found["todo"] or ""))
+        rows.append(Told("to do", in_form(found["todo"] or "")))
     if found["format"]:
         rows += [*_contents(found), *_network(found)]
     rows += [

@@ -19,7 +19,7 @@ from cnp_engine.files import absolute
 from cnp_engine.rundir import RunDirectory
 from cnp_tui import bridge, clipboard, draft, jobs, told
 from cnp_tui.aside import aside
-from cnp_tui.draft import CATALOGUE, OUT, Draft
+from cnp_tui.draft import CATALOGUE, EMPTY, OUT, Draft
 from cnp_tui.link import Live
 from cnp_tui.messages import Accepted, Edited, Forced, Inspected, Wanted
 from cnp_tui.screens.base import CnpScreen
@@ -44,6 +44,8 @@ FIELDS: Mapping[str, Part] = {
 }  # fmt: skip
 """Where a setting has a field of its own; every other is in the list of settings."""
 
+LEFT = "as you left it; esc, then c empties it"
+
 REST_S = 0.3
 """How long typing rests before the disk is asked whether files are there."""
 
@@ -59,6 +61,10 @@ class NewRunScreen(CnpScreen):
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave_field", "Leave", id="new.leave",
+                tooltip="Out of the field; what was typed stays"),
+        Binding("f1", "field_help", "Help", key_display="F1", id="new.help",
+                tooltip="What can be done on this screen, also while typing"),
         Binding("s", "start", "Start", id="new.start", tooltip="Start the run as it stands"),
         Binding("d", "demo", "Demo", id="new.demo",
                 tooltip="Fill in the model, images and attack that come with the program"),
@@ -68,6 +74,8 @@ class NewRunScreen(CnpScreen):
                 tooltip="Show only settings whose name or meaning has these words"),
         Binding("r", "reset", "Reset", show=False, id="new.reset",
                 tooltip="Leave the highlighted setting at its default"),
+        Binding("c", "clear", "Clear", id="new.clear",
+                tooltip="Empty every field; once more: bring back what was in them"),
         Binding("y", "copy", "Copy", id="new.copy",
                 tooltip="Copy the command that starts the same run"),
         Binding("right_square_bracket", "next(1)", "Next", key_display="]", id="new.next",
@@ -83,7 +91,8 @@ class NewRunScreen(CnpScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.draft = Draft()
+        self._cleared = EMPTY
+        self._left = False
         self._missing: Mapping[str, CnpError] = {}
         self._refused: dict[str, CnpError] = {}
         self._looked_into: set[str] = set()
@@ -105,9 +114,10 @@ class NewRunScreen(CnpScreen):
         yield Footer()
 
     def on_mount(self) -> None:
+        self._left = self.draft != EMPTY
         super().on_mount()
         self.call_after_refresh(self._be_ready)
-        self._bring_up_to_date()
+        self._show_again()
 
     @work(group="devices")
     async def _learn_devices(self) -> None:
@@ -119,7 +129,25 @@ class NewRunScreen(CnpScreen):
         with late():
             self.query_one(SettingsForm).offer_devices(told.devices(found))
 
+    def say(self) -> None:
+        self.headline.say(f"cnp   {self.TOPIC}", LEFT if self._left else "")
+
     # What is typed
+
+    @property
+    def draft(self) -> Draft:
+        return draft.kept(self.app)
+
+    @draft.setter
+    def draft(self, typed: Draft) -> None:
+        draft.keep(self.app, typed)
+
+    def _show_again(self) -> None:
+        """All of the draft, whatever is different in it."""
+        self._ask_disk()
+        for key in ("model", "data"):
+            self._look_into(key)
+        self._bring_up_to_date()
 
     @on(Edited)
     def _edited(self, event: Edited) -> None:
@@ -227,6 +255,8 @@ class NewRunScreen(CnpScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Over a slow link one types ahead: until there is a field, letters are no commands."""
+        if action in ("leave_field", "field_help"):  # elsewhere the same keys mean the same
+            return isinstance(self.focused, Input)
         return self._ready or action == "back"
 
     def _be_ready(self) -> None:
@@ -270,12 +300,11 @@ class NewRunScreen(CnpScreen):
         else:
             self.call_after_refresh(self._field(key).take_focus)
 
-    def action_back(self) -> None:
-        """Out of a field first; what was typed stays."""
-        if isinstance(self.focused, Input):
-            self.query_one(Tabs).focus()
-        else:
-            super().action_back()
+    def action_leave_field(self) -> None:
+        self.query_one(Tabs).focus()
+
+    def action_field_help(self) -> None:
+        self.cnp.action_help()
 
     # What is done
 
@@ -298,6 +327,17 @@ class NewRunScreen(CnpScreen):
             self.notify("Settings are reset in the part Settings (F5).", severity="warning")
         else:
             self.query_one(SettingsForm).reset()
+
+    def action_clear(self) -> None:
+        typed = self.draft
+        self.draft, self._cleared = (self._cleared, EMPTY) if typed == EMPTY else (EMPTY, typed)
+        if typed != EMPTY:
+            self.notify("c brings back what was typed.", title="Cleared")
+        elif self.draft == EMPTY:
+            self.notify("There is nothing to clear.", severity="warning")
+        self._missing, self._tried, self._left = {}, False, False
+        self.say()
+        self._show_again()
 
     def action_copy(self) -> None:
         clipboard.copy(self.cnp, self.draft.line(), what="Command copied")
@@ -325,9 +365,10 @@ class NewRunScreen(CnpScreen):
             run = await aside(lambda: _begin(now))
             worker = launch.start(run)
             self._remember()
+            self.draft = replace(now, out="", force=False)  # that place is taken now
             self.cnp.open_run(Live(run, worker))
         except CnpError as error:
-            self.cnp.tell(error)
+            self.cnp.tell(type(error)(error.what, told.in_form(error.todo)))
 
     def _remember(self) -> None:
         typed = self.draft.text
@@ -341,15 +382,8 @@ class NewRunScreen(CnpScreen):
 
     @on(Button.Pressed)
     async def _pressed(self, event: Button.Pressed) -> None:
-        match event.button.id:
-            case "start":
-                await self.action_start()
-            case "copy":
-                self.action_copy()
-            case "demo":
-                self.action_demo()
-            case "find":
-                self.action_find()
+        """Named as what they do."""
+        await self.run_action(str(event.button.id))
 
 
 def _begin(wanted: Draft) -> RunDirectory:

@@ -11,14 +11,15 @@ from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, ItemGrid, Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Input, Label
+from textual.widgets import Label
 
 from cnp_engine.config import SOURCE_NAMES, SOURCE_PREFIXES
 from cnp_engine.errors import CnpError
 from cnp_tui import bridge, told
 from cnp_tui.completion import Rules
+from cnp_tui.draft import LABELS
 from cnp_tui.told import Told
-from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.field import Entry, Field
 from cnp_tui.widgets.late import late
 from cnp_tui.widgets.path_input import PathInput
 from cnp_tui.widgets.picture import Picture
@@ -59,12 +60,13 @@ class DataPane(Vertical):
 
     def compose(self) -> ComposeResult:
         source = PathInput(SOURCES, self._recent, "folder, zip, .npz, cifar10:DIR or demo")
-        yield Field("data", "Images", source)
+        yield Field("data", LABELS["data"], source)
         with Horizontal(classes="pair"):
-            yield Field("clean", "How many", Input(placeholder="1000", compact=True))
-            yield Field("normalize", "Normalize", Input(placeholder="auto", compact=True))
+            yield Field("clean", LABELS["clean"], Entry(placeholder="1000", compact=True))
+            auto = Entry(placeholder="auto", compact=True)
+            yield Field("normalize", LABELS["normalize"], auto)
         folder = PathInput(SOURCES, (), "in place of the train images")
-        yield Field("clean_dir", "Clean from", folder)
+        yield Field("clean_dir", LABELS["clean_dir"], folder)
         with VerticalScroll(id="survey"):
             yield Rows(id="surveyed")
             yield ItemGrid(id="thumbnails", min_column_width=SMALL)
@@ -93,7 +95,8 @@ class DataPane(Vertical):
                     "survey", data=source, clean=clean, clean_dir=clean_dir, model_size=None
                 )
             except CnpError as error:
-                await self._show((Told("data", error.what, "bad"), Told("to do", error.todo)), ())
+                hint = told.in_form(error.todo)
+                await self._show((Told("data", error.what, "bad"), Told("to do", hint)), ())
                 return
         await self.tell(asked, self._known[asked])
 

@@ -6,13 +6,25 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.events import Resize
 from textual.widgets import Input, Label, Static
 
 from cnp_engine.errors import CnpError
 from cnp_tui.messages import Accepted, Edited
 from cnp_tui.widgets.path_input import PathInput
+
+
+class Entry(Input):
+    """A plain line of a form; what its keys do stands in the footer."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "submit", "Next", id="entry.next", tooltip="On to the next field"),
+    ]  # fmt: skip
+
+    TOPIC: ClassVar[str] = "a field"
 
 
 class Field(Vertical):
@@ -50,6 +62,11 @@ class Field(Vertical):
             self._problem.update(Content(said))
             self._problem.display = bool(said)
             self.set_class(bool(said), "-wrong")
+
+    def on_resize(self, event: Resize) -> None:
+        """What is wrong stays readable while candidates are shown."""
+        if isinstance(self.editor, PathInput):
+            self.editor.lower(event.size.height - 1)
 
     @property
     def line(self) -> Input:

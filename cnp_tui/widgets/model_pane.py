@@ -23,6 +23,7 @@ from cnp_engine.files import absolute
 from cnp_tui import bridge, told
 from cnp_tui.aside import aside
 from cnp_tui.completion import CHECKPOINTS, Rules
+from cnp_tui.draft import LABELS
 from cnp_tui.faults import revive
 from cnp_tui.messages import Accepted, Edited, Inspected
 from cnp_tui.scan import File, Scan
@@ -55,7 +56,7 @@ class ModelPane(Vertical):
 
     def compose(self) -> ComposeResult:
         editor = PathInput(Rules(CHECKPOINTS), self._recent, "path of a .pth, .pt, .safetensors")
-        yield Field("model", "Checkpoint", editor)
+        yield Field("model", LABELS["model"], editor)
         with Horizontal(classes="buttons"):
             yield Button("Find checkpoints", id="find", compact=True)
             yield Button("Use the demo", id="demo", compact=True)
@@ -182,12 +183,14 @@ async def _ask(place: Path) -> Known:
     try:
         found = await bridge.ask("inspect", file=str(place))
     except CnpError as error:
-        return (name, Told("refused", error.what, "bad"), Told("to do", error.todo)), error
+        hint = told.in_form(error.todo)
+        return (name, Told("refused", error.what, "bad"), Told("to do", hint)), error
     trouble = None
     if found["refused"]:
         trouble = revive(
-            found["error_code"], found["refused"], found["todo"] or "", found["imports"]
-        )
+            found["error_code"], found["refused"], told.in_form(found["todo"] or ""),
+            found["imports"],
+        )  # fmt: skip
     elif found["error_code"]:
         trouble = revive(found["error_code"], found["norm"] or "", "Give another model.")
     return (name, *told.checkpoint(found)), trouble

@@ -35,16 +35,16 @@ class Line(Input):
     """The input itself: its keys work the list while there is one, and the text otherwise."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", "Complete", show=False, id="path.complete",
+        Binding("enter", "take", "Next", id="path.take",
+                tooltip="Take the candidate, or what is typed; then on to the next field"),
+        Binding("escape", "close", "Leave", id="path.close",
+                tooltip="Close the list of candidates; without one, out of the field"),
+        Binding("tab", "complete", "Complete", id="path.complete",
                 tooltip="Complete the path as far as it is certain, else the next field"),
         Binding("down", "choose(1)", "Candidates", show=False, id="path.down",
                 tooltip="Into the list of candidates"),
         Binding("up", "choose(-1)", "Candidates", show=False, id="path.up",
                 tooltip="Up in the list of candidates"),
-        Binding("enter", "take", "Take", show=False, id="path.take",
-                tooltip="Take the candidate, or what is typed"),
-        Binding("escape", "close", "Close the list", show=False, id="path.close",
-                tooltip="Close the list of candidates"),
     ]  # fmt: skip
 
     @property
@@ -136,6 +136,10 @@ class PathInput(Vertical):
     @property
     def text(self) -> str:
         return self.line.value
+
+    def lower(self, rows: int) -> None:
+        """The list opens so many rows further down: something is to be read there."""
+        self._list.styles.offset = (0, rows)
 
     def show(self, text: str) -> None:
         """Another text, from outside; no list opens for it."""

@@ -14,7 +14,7 @@ from textual.widgets.option_list import Option
 
 from cnp_engine.errors import CnpError
 from cnp_tui.completion import Rules
-from cnp_tui.draft import OUT, Draft
+from cnp_tui.draft import LABELS, OUT, Draft
 from cnp_tui.messages import Forced, Wanted
 from cnp_tui.widgets.field import Field
 from cnp_tui.widgets.path_input import PathInput
@@ -35,7 +35,7 @@ class ReviewPane(Vertical):
             yield Button("Start", id="start", variant="primary", compact=True)
             yield Button("Copy the command", id="copy", compact=True)
         folders = Rules(("/",), folders=True)
-        yield Field(OUT, "Run folder", PathInput(folders, (), "in the runs folder"))
+        yield Field(OUT, LABELS[OUT], PathInput(folders, (), "in the runs folder"))
         yield Checkbox("replace the run that is there", id="force", compact=True)
         yield Static("The command that starts the same run", classes="title")
         with VerticalScroll(id="line-room", can_focus=False):
@@ -48,7 +48,10 @@ class ReviewPane(Vertical):
         self._write("#command", draft.line())
         ready = LOOKING if looking else "Everything needed is there."
         self._write("#ready", "Before it can start:" if problems else ready)
-        self.query_one("#force", Checkbox).display = bool(draft.out)
+        force = self.query_one("#force", Checkbox)
+        force.display = bool(draft.out)
+        with force.prevent(Checkbox.Changed):
+            force.value = draft.force
         listed = self.query_one("#wrong", OptionList)
         rows = [f"{key}: {error.what} {error.todo}" for key, error in problems.items()]
         if (*problems, *rows) != self._wrong:

@@ -17,6 +17,7 @@ from cnp_engine import settings
 from cnp_engine.errors import CnpError
 from cnp_tui.draft import CATALOGUE, Draft, choices
 from cnp_tui.messages import Edited
+from cnp_tui.widgets.field import Entry
 
 GROUPS: Mapping[str, str] = {
     "": "The run",
@@ -41,7 +42,9 @@ def ordered() -> list[str]:
 
 class Editor(Input):
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave", "Done", show=False, id="setting.leave",
+        Binding("enter", "submit", "Done", id="setting.done",
+                tooltip="Back to the list of settings; what is typed is set"),
+        Binding("escape", "leave", "Leave", id="setting.leave",
                 tooltip="Back to the list of settings"),
         Binding("up", "step(-1)", "Up", show=False, id="setting.up", tooltip="The setting above"),
         Binding("down", "step(1)", "Down", show=False, id="setting.down",
@@ -75,7 +78,7 @@ class SettingsForm(Vertical):
         self._rows: tuple[Content, ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Input(placeholder="filter: a word of the name or of its meaning", id="filter",
+        yield Entry(placeholder="filter: a word of the name or of its meaning", id="filter",
                     compact=True)  # fmt: skip
         with Vertical(id="settings-body"):
             yield OptionList(id="catalogue", compact=True)

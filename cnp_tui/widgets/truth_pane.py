@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from cnp_tui.completion import ATTACKS, Rules
+from cnp_tui.draft import LABELS
 from cnp_tui.widgets.field import Field
 from cnp_tui.widgets.path_input import PathInput
 
@@ -34,6 +35,6 @@ class TruthPane(Vertical):
         yield Static(TITLE, classes="title")
         yield Static(MEANING, classes="meaning")
         attack = PathInput(Rules(ATTACKS), self._recent, "attack.toml, as cnp poison writes it")
-        yield Field("attack", "Attack", attack)
+        yield Field("attack", LABELS["attack"], attack)
         trigger = PathInput(TRIGGERS, (), "or its trigger alone: a .safetensors or .png")
-        yield Field("trigger", "Trigger", trigger)
+        yield Field("trigger", LABELS["trigger"], trigger)

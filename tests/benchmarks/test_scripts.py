@@ -174,7 +174,7 @@ def test_the_scripts_way_takes_nine_passes_and_two_backward_calls_and_measures_t
     scripts, calls = baseline.Baseline(material), {"forward": 0, "backward": 0}
     for network in (scripts.network, scripts.original):
         network.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
-    backward = torch.Tensor.backward
+    backward: Any = torch.Tensor.backward
 
     def counted(tensor: torch.Tensor, *rest: Any) -> None:
         calls["backward"] += 1
