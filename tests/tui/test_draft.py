@@ -112,6 +112,8 @@ def test_files_that_are_not_there_are_told_at_their_fields(tmp_path: Path) -> No
     assert set(found) == {"data", "attack"}
     assert str(Path.cwd() / "nowhere") in found["data"].what
     assert draft.missing(Draft()) == {}
+    assert not [error.todo for error in found.values() if "--" in error.todo]
+    assert found["data"].todo == "Check the path to the images."
 
 
 def test_a_run_that_is_there_already(tmp_path: Path) -> None:
@@ -133,3 +135,19 @@ def test_the_demo_is_whole() -> None:
     for key, text in jobs.demo_inputs().items():
         wanted = wanted.put(key, text)
     assert (wanted.problems(), draft.missing(wanted)) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("preset", "default"), [("", "0.05"), ("reference", "0.2"), ("nonsense", "0.05")]
+)
+def test_a_mistake_names_the_default_of_the_preset(preset: str, default: str) -> None:
+    problem = Draft().put("preset", preset).put("masks.lr", "x").problem("masks.lr")
+    assert problem is not None
+    assert problem.todo.endswith(f"The default is {default}.")
+
+
+def test_it_is_kept_for_each_application() -> None:
+    one, other = (type("Application", (), {})() for _ in range(2))
+    draft.keep(one, Draft().put("seed", "3"))
+    assert draft.kept(one).text("seed") == "3"
+    assert draft.kept(other) == Draft()

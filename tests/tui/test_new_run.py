@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.binding import Binding
 from textual.events import Key
-from textual.pilot import Pilot
-from textual.widgets import Button, Checkbox, Input, OptionList, Static, TabbedContent, Tabs
-from textual.widgets._footer import FooterKey
+from textual.widgets import Button, Checkbox, Input, OptionList
 
 from cnp_engine import launch
 from cnp_engine.config import RunConfig
 from cnp_engine.rundir import RunDirectory
 from cnp_tui import draft, jobs, preferences
 from cnp_tui.app import CnpApp
-from cnp_tui.draft import CATALOGUE, Draft
+from cnp_tui.draft import CATALOGUE
 from cnp_tui.preferences import Preferences
-from cnp_tui.screens.help import HelpScreen
 from cnp_tui.screens.new_run import NewRunScreen
 from cnp_tui.screens.run import WatchScreen
 from cnp_tui.widgets.data_pane import Thumbnail
@@ -32,44 +27,11 @@ from cnp_tui.widgets.path_input import Line
 from cnp_tui.widgets.rows import Rows
 from cnp_tui.widgets.settings_form import SettingsForm
 from tests.engine.models.hostile import PICKLES, torch_zip
+from tests.tui.forms import idle, new_run, part, problem, text_of
 from tests.tui.screens import toasts, until
 
 asyncio = pytest.mark.asyncio
 DEMO = jobs.demo_inputs()
-
-
-@asynccontextmanager
-async def new_run(
-    size: tuple[int, int] = (80, 24),
-) -> AsyncIterator[tuple[Pilot[int], NewRunScreen]]:
-    app = CnpApp(None, "new")
-    app.animation_level = "none"
-    async with app.run_test(size=size) as pilot:
-        screen = app.screen
-        assert isinstance(screen, NewRunScreen)
-        await until(pilot, lambda: isinstance(app.focused, Input), "the first field")
-        yield pilot, screen
-
-
-def part(screen: NewRunScreen) -> str:
-    return screen.query_one("#parts", TabbedContent).active
-
-
-def text_of(screen: NewRunScreen, place: str) -> str:
-    return str(screen.query_one(place, Static).content)
-
-
-def problem(screen: NewRunScreen, key: str) -> str:
-    shown = screen.query_one(f"#field-{key} .problem", Static)
-    return str(shown.content) if shown.display else ""
-
-
-async def idle(pilot: Pilot[int], screen: NewRunScreen) -> None:
-    """Out of the first field, so that letters are keys."""
-    await pilot.pause()
-    while isinstance(screen.focused, Input):  # a list of candidates is closed first
-        await pilot.press("escape")
-    await until(pilot, lambda: isinstance(screen.focused, Tabs), "the row of parts")
 
 
 def test_every_binding_has_an_id_and_a_tooltip() -> None:
@@ -122,77 +84,6 @@ async def test_escape_leaves_the_field_and_then_the_screen() -> None:
         assert screen.draft.text("model") == "x"
         await pilot.press("backspace")
         await until(pilot, lambda: pilot.app.screen is not screen, "Home")
-
-
-@asyncio
-async def test_the_keys_of_a_field_stand_in_the_footer() -> None:
-    async with new_run() as (pilot, screen):
-
-        def footer() -> list[str]:
-            keys = screen.query(FooterKey)
-            return [f"{each.key_display} {each.description}" for each in keys if each.region]
-
-        every = ["enter Next", "esc Leave", "F1 Help"]
-        await until(pilot, lambda: set(every) < set(footer()), "a path")
-        await pilot.press("f3")
-        screen.query_one("#field-clean", Field).take_focus()
-        await until(pilot, lambda: footer()[:3] == every, "a plain field")
-        await pilot.press("f1")
-        await until(pilot, lambda: isinstance(pilot.app.screen, HelpScreen), "help")
-        await pilot.press("escape")
-        await idle(pilot, screen)
-        await until(pilot, lambda: "s Start" in footer() and "F1 Help" not in footer(), "outside")
-
-
-@asyncio
-async def test_what_is_wrong_is_readable_under_the_candidates(tmp_path: Path) -> None:
-    (tmp_path / "here" / "models").mkdir()
-    async with new_run() as (pilot, screen):
-        await pilot.press(*"mod")
-        said = screen.query_one("#field-model .problem")
-        listed = screen.query_one("#field-model PathInput OptionList")
-        await until(pilot, lambda: bool(said.region) and listed.display, "both")
-        assert "Check the path to the model." in problem(screen, "model")
-        await until(pilot, lambda: listed.region.y >= said.region.bottom, "one under the other")
-        await pilot.press("tab")
-        assert screen.draft.text("model") == "models/"
-
-
-@asyncio
-async def test_what_was_typed_is_there_again_and_can_be_cleared(tmp_path: Path) -> None:
-    (tmp_path / "here" / "a.pth").write_bytes(b"x")
-    async with new_run() as (pilot, screen):
-        await pilot.press(*"a.pth")
-        screen.put("seed", "7")
-        screen.put("out", str(tmp_path / "out"))
-        screen.query_one("#force", Checkbox).value = True
-        await until(pilot, lambda: screen.draft.force, "replace")
-        await idle(pilot, screen)
-        await pilot.press("backspace")
-        await until(pilot, lambda: pilot.app.screen is not screen, "Home")
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(pilot.app.focused, Input), "the form")
-        again = pilot.app.screen
-        assert isinstance(again, NewRunScreen)
-        assert again is not screen
-        assert again.query_one("#field-model", Field).text == "a.pth"
-        assert again.query_one("#field-out", Field).text == str(tmp_path / "out")
-        assert again.query_one("#force", Checkbox).value
-        assert "as you left it" in again.headline.render().plain
-        assert dict(again.draft.given) == {"model": "a.pth", "seed": "7"}
-        told = again.query_one("#inspected", Rows)
-        await until(pilot, lambda: "refused" in told.said, "what the file is")
-        await idle(pilot, again)
-        await pilot.press("c")
-        assert again.query_one("#field-model", Field).text == ""
-        assert again.draft == Draft()
-        await until(pilot, lambda: told.said == "", "nothing is looked into")
-        assert "brings back" in toasts(again.cnp)[-1]
-        await pilot.press("c")
-        assert again.query_one("#field-model", Field).text == "a.pth"
-        assert again.draft.force
-    async with new_run() as (_, screen):
-        assert screen.draft == Draft(), "of another application"
 
 
 @asyncio

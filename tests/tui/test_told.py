@@ -111,3 +111,17 @@ def test_sizes(value: int, text: str) -> None:
 )  # fmt: skip
 def test_ages(seconds: float, text: str) -> None:
     assert told.age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("hint", "said"),
+    [
+        ("Check the path given as --data.", 'Check the path given as "Images".'),
+        ("Give more, or --clean-dir; 1,000.", 'Give more, or "Clean from"; 1,000.'),
+        ("Give --target K beside it.", 'Give "targets" K beside it.'),
+        ("Give --device auto.", 'Give "device" auto.'),
+        ("Give another model.", "Give another model."),
+    ],
+)  # fmt: skip
+def test_a_form_has_fields_where_a_shell_has_options(hint: str, said: str) -> None:
+    assert told.in_form(hint) == said

@@ -44,6 +44,12 @@ def test_the_process_environment_counts_by_default(monkeypatch: pytest.MonkeyPat
     assert RunConfig.build(INPUTS).seed == 5
 
 
+def test_a_mistake_names_the_default_of_the_preset() -> None:
+    for preset, default in (("fast", "0.05"), ("reference", "0.2")):
+        with pytest.raises(SettingInvalid, match=f"The default is {default}"):
+            build({"preset": preset, "masks.lr": "x"})
+
+
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_every_preset_names_settings_that_exist_and_can_be(preset: str) -> None:
     built = build({"preset": preset})
