@@ -76,7 +76,7 @@ class NewRunScreen(CnpScreen):
                 tooltip="Leave the highlighted setting at its default"),
         Binding("c", "clear", "Clear", id="new.clear",
                 tooltip="Empty every field; once more: bring back what was in them"),
-        Binding("y", "copy", "Copy", id="new.copy",
+        Binding("y", "copy", "Copy", show=False, id="new.copy",
                 tooltip="Copy the command that starts the same run"),
         Binding("right_square_bracket", "next(1)", "Next", key_display="]", id="new.next",
                 tooltip="The next part"),
