@@ -247,6 +247,7 @@ class Times:
     engine_step: float
     engine_sweep: float
     engine_whole: float
+    """0 where it was left out."""
     images: int
 
     @property
@@ -275,7 +276,8 @@ def markdown(times: Times, test: int, differ: str) -> str:
         row(f"one mask step on {BATCH} images", times.step, times.engine_step),
         row(f"{THRESHOLDS} prunings on {test} test images, BA and ASR", times.sweep,
             times.engine_sweep),
-        row("a whole repair; the scripts' extrapolated", times.baseline_whole, times.engine_whole),
+        *([row("a whole repair; the scripts' extrapolated", times.baseline_whole,
+               times.engine_whole)] if times.engine_whole else []),
         "",
         f"Scripts' way: vote {times.vote:.2f} s a batch, reversal {times.reverse:.2f} s a step, "
         f"one evaluation {times.evaluation:.1f} s. {differ}",
@@ -324,7 +326,7 @@ def compare(given: argparse.Namespace, folder: Path) -> str:
     worst = max(
         abs(a - b) for x, y in zip(theirs, ours, strict=True) for a, b in zip(x, y, strict=True)
     )
-    engine_whole = float("nan") if given.no_run else run_engine(given, folder)
+    engine_whole = 0.0 if given.no_run else run_engine(given, folder)
     times = Times(
         votes, reversals, statistics.median(steps), sweep / THRESHOLDS, sweep, lane.median,
         engine_sweep, engine_whole, len(material.optimise),
