@@ -30,8 +30,8 @@ CURVES: tuple[Curve, ...] = ("retention", "residual", "ba", "asr")
 NAMES: dict[Curve, str] = {
     "retention": "Retention", "residual": "Residual", "ba": "BA", "asr": "ASR",
 }  # fmt: skip
-MARKS: dict[Standing, str] = {"": "  ", "best": "* ", "not told apart": "~ "}
-LEGEND = "* best of these runs   ~ best, but another run's interval reaches it"
+MARKS: dict[Standing, str] = {"": "  ", "best": "* ", "not told apart": "= "}
+LEGEND = "* best of these runs   = best, but another run's interval reaches it"
 
 
 @dataclass(frozen=True)

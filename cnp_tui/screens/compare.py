@@ -37,8 +37,8 @@ EMPTY = "No runs are marked. Go back to Home (1), mark two or more with space, a
 class CompareScreen(CnpScreen):
     TOPIC = "Compare"
     ABOUT = (
-        "Runs side by side. A star marks the best of these runs, a tilde where another run's "
-        "interval reaches it, so that the two cannot be told apart."
+        "Runs side by side. A star marks the best of these runs, an equals sign where another "
+        "run's interval reaches it, so that the two cannot be told apart."
     )
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,6 +64,7 @@ class CompareScreen(CnpScreen):
         with Container(id="compare"):
             with Vertical(id="compare-table"):
                 yield DataTable[Text](id="lines", cursor_type="cell", fixed_columns=1)
+                yield Static(comparison.LEGEND, id="legend", markup=False)
                 yield Static(id="meaning", markup=False)
             with Vertical(id="compare-curves"):
                 with Horizontal(classes="buttons"):
@@ -128,7 +129,7 @@ class CompareScreen(CnpScreen):
         """The definition of the figure under the cursor."""
         row = event.coordinate.row
         meaning = self._meanings[row] if row < len(self._meanings) else ""
-        self.query_one("#meaning", Static).update(Content(meaning or comparison.LEGEND))
+        self.query_one("#meaning", Static).update(Content(meaning))
 
     # What is done
 

@@ -300,7 +300,10 @@ def what(curves: Curves, k: int, state: RunState) -> str:
         return f"{first}\nNothing is suppressed: the file will be the checkpoint as it came."
     known = [(WORDS[name], curves.figure(name, k)) for name in NAMES]
     told = [f"{word} {_value(figure)}" for word, figure in known if figure is not None]
-    return f"{first}\n{', '.join(told)}"
+    again = state.remeasured is not None and state.remeasured.k == k
+    head = "Measured on the written file" if again else "Preview, measured again when written"
+    between = any(figure is not None and not figure.exact for _, figure in known)
+    return f"{first}\n{head}: {', '.join(told)}{' (~ interpolated)' if between else ''}"
 
 
 def _value(figure: Figure) -> str:

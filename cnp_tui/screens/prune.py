@@ -19,7 +19,7 @@ from textual.widgets import Footer, Input, Label, Static
 from cnp_engine.commands import Evaluate
 from cnp_engine.errors import CnpError, SettingInvalid
 from cnp_engine.export.wording import percent, plural
-from cnp_tui import clipboard, layers
+from cnp_tui import clipboard, layers, pruning
 from cnp_tui.curves import TRUTH, WORDS, Curves
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.messages import Moved, Rested
@@ -27,7 +27,7 @@ from cnp_tui.position import Position
 from cnp_tui.requests import Desk
 from cnp_tui.scale import parse
 from cnp_tui.screens.base import RunScreen
-from cnp_tui.widgets.chart import Chart, Mark
+from cnp_tui.widgets.chart import Chart
 from cnp_tui.widgets.figures import Figures, rows
 from cnp_tui.widgets.layer_map import Layers
 from cnp_tui.widgets.slider import Marks, Slider, Typed
@@ -48,7 +48,9 @@ class PruneScreen(RunScreen):
         "The slider sets how many neurons are suppressed, in the order of their scores: drag it, "
         "turn the wheel over it, press the arrow keys, or type a value. Figures marked with ~ are "
         "interpolated between measured points; where the slider rests the engine measures "
-        "exactly. Export writes what is set here."
+        "exactly. That is a preview, computed as the curve was: in bfloat16 where the machine does "
+        "that natively. What Export writes is measured again in float32, as the file it is, and "
+        "may differ by an image."
     )
     AUTO_FOCUS = "#slider"
 
@@ -127,7 +129,7 @@ class PruneScreen(RunScreen):
         state = snapshot.state
         self.set_class(not state.curve, "-empty")
         if not state.curve:
-            self.query_one("#why", Static).update(why_empty(snapshot, self.link))
+            self.query_one("#why", Static).update(pruning.why_empty(snapshot, self.link.run.path))
             return
         self.curves = Curves.of(state, self.link.run.config.sweep)
         self.position = self.position.following(state)
@@ -173,7 +175,7 @@ class PruneScreen(RunScreen):
     def _paint(self) -> None:
         """Everything that depends on where the slider is; cheap, so that a drag is smooth."""
         k, state = self.slider.k, self.link.snapshot.state
-        self._put("#words", self._words(k))
+        self._put("#words", pruning.words(self.curves, k, self.position.mode))
         self._put("#said", Content(self._said(k)))
         self.query_one(Figures).show(rows(self.curves, k))
         self.query_one(Layers).show(layers.at(state, k))
@@ -188,28 +190,13 @@ class PruneScreen(RunScreen):
         if line.content != content:
             line.update(content, layout=False)
 
-    def _words(self, k: int) -> Content:
-        neurons, threshold = self.curves.neurons, self.curves.threshold(k)
-        share = percent(k / neurons, 2) if k else "0 %"
-        value = "none" if threshold.value is None else f"{threshold.value:.4g}"
-        if not threshold.exact:
-            value = "unknown" if threshold.value is None else f"~{value}"
-        told = {"fraction": share, "threshold": f"threshold {value}"}
-        mode = self.position.mode
-        parts: list[tuple[str, str]] = [
-            (f"pruned {k} of {neurons}", "bold underline" if mode == "count" else "bold")
-        ]
-        for name, text in told.items():
-            parts += [("   ", ""), (text, "bold underline" if mode == name else "")]
-        return Content.assemble(*parts, (f"   (m: {mode})", "$foreground 60%"))
-
     def _said(self, k: int) -> str:
         """How sure the figures are, and what is done about it."""
         glyphs = self.cnp.glyphs
         if self._trouble:
             return f"{glyphs.cross} {self._trouble}"
         if self.curves.complete(k):
-            return f"{glyphs.tick} measured with exactly {plural(k, 'neuron')} suppressed"
+            return f"{glyphs.tick} {pruning.measured(self.link.snapshot.state, k)}"
         if self.desk.asked is not None:
             return f"~ interpolated; {self._waiting()}{glyphs.ellipsis}"
         hindrance = self.desk.hindrance()
@@ -235,13 +222,7 @@ class PruneScreen(RunScreen):
             self._later = None
         k = self.slider.k
         series = {WORDS[name]: self.curves.points(name) for name in WORDS}
-        marks = [Mark(k, "here")]
-        for other, label in (
-            (self.slider.marks.recommended, "recommended"),
-            (self.slider.marks.reference, "the reference's 1 %"),
-        ):
-            if other is not None and other <= self.curves.end:
-                marks.append(Mark(other, label))
+        marks = pruning.marks(self.curves, k, self.slider.marks.recommended)
         dots = [WORDS[name] for name in TRUTH]
         self.query_one(Chart).show(series, marks, (0.0, 1.0), dots=dots)
 
@@ -396,24 +377,3 @@ class PruneScreen(RunScreen):
         else:
             self.slider.settle()
             super().action_back()
-
-
-def why_empty(snapshot: Snapshot, link: Link) -> str:
-    """In plain words why there is nothing to set, and what to do."""
-    state = snapshot.state
-    if state.verdict is not None and state.verdict.verdict == "no_evidence":
-        return (
-            "No evidence of a backdoor was found, so no neurons were scored and there is nothing "
-            "to suppress.\n\nIf you know better, begin a run that names the target class: press 2, "
-            "or give --target on the command line."
-        )
-    if snapshot.status in ("failed", "cancelled", "died"):
-        return (
-            "The run ended before it had a curve.\n\nGo on with it from Home, or with "
-            f"`cnp resume {link.run.path}`; what was done is kept."
-        )
-    now = f" It is at {state.stage} now." if state.stage else ""
-    return (
-        f"There is no curve yet: the sweep measures it, after the masks.{now}\n\n"
-        "Press backspace to watch the run; the curve appears here as it is measured."
-    )

@@ -14,7 +14,6 @@ import bisect
 import importlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.markup import escape
@@ -26,7 +25,8 @@ from textual.geometry import Size
 from textual.timer import Timer
 from textual.widgets import Static
 
-from cnp_tui.glyphs import Mode
+from cnp_tui.drawing import Drawing, Mark, closest, value_at
+from cnp_tui.glyphs import Glyphs, Mode
 from cnp_tui.history import Points
 from cnp_tui.widgets.borders import border
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from cnp_tui.app import CnpApp
     from cnp_tui.widgets.plotting import Plot
+
+__all__ = ["Chart", "Mark", "value_at"]
 
 EVERY_S = 1 / 3
 """Between two paintings."""
@@ -45,36 +47,6 @@ ROOM = (24, 5)
 COLOURS = ("primary", "warning", "success", "error", "accent", "secondary")
 MARKERS: dict[Mode, str] = {"braille": "●■▲◆▼★", "block": "●■▲◆▼★", "ascii": "ox+@%&"}
 """One a series, at its newest point and in the legend: colour alone does not tell them apart."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A vertical line at ``x``; its ``label`` stands in the lower border."""
-
-    x: float
-    label: str
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """What ``show`` was given."""
-
-    series: Mapping[str, Points]
-    marks: tuple[Mark, ...]
-    y_range: tuple[float, float] | None
-    dots: frozenset[str]
-
-    def same(self, other: _Shown) -> bool:
-        """A series is compared as an object: those of a history stay the same when they are."""
-        return (
-            (self.marks, self.y_range, self.dots) == (other.marks, other.y_range, other.dots)
-            and list(self.series) == list(other.series)
-            and all(_equal(a, other.series[name]) for name, a in self.series.items())
-        )
-
-
-def _equal(one: Points, other: Points) -> bool:
-    return one is other or (len(one) == len(other) and tuple(one) == tuple(other))
 
 
 class Chart(Container, can_focus=True):
@@ -141,7 +113,7 @@ class Chart(Container, can_focus=True):
         self.crosshair: float | None = None
         self._form = form
         self._clock = clock
-        self._shown = _Shown({}, (), None, frozenset())
+        self._shown = Drawing({}, (), None, frozenset())
         self._pinned = False
         self._plot: Plot | None = None
         self._loading = False
@@ -164,7 +136,7 @@ class Chart(Container, can_focus=True):
         dots: Collection[str] = (),
     ) -> None:
         """Show these series and no others; those in ``dots`` as points, not as lines."""
-        shown = _Shown(
+        shown = Drawing(
             {name: points for name, points in series.items() if points},
             tuple(marks), y_range, frozenset(dots),
         )  # fmt: skip
@@ -285,17 +257,21 @@ class Chart(Container, can_focus=True):
             Curve(points, self._style(i), self._marker(i), name in self._shown.dots)
             for i, (name, points) in enumerate(self._shown.series.items())
         ]
-        uprights = [Upright(mark.x, self._colour("secondary")) for mark in self._shown.marks]
+        glyphs = self._glyphs
+        uprights = [  # where some meet, the first is seen
+            Upright(mark.x, self._colour(mark.colour), mark.sign(glyphs))
+            for mark in reversed(self._shown.marks)
+        ]
         if self.crosshair is not None:
             uprights.append(Upright(self.crosshair, self._colour("foreground")))
         plot.draw(
-            curves, uprights, self._shown.y_range, self._mode,
+            curves, uprights, self._shown.y_range, glyphs.mode,
             log=self.log_axis, smooth=self.smoothed,
         )  # fmt: skip
 
     @property
-    def _mode(self) -> Mode:
-        return cast("CnpApp", self.app).glyphs.mode
+    def _glyphs(self) -> Glyphs:
+        return cast("CnpApp", self.app).glyphs
 
     def _style(self, index: int) -> str:
         return self._colour(COLOURS[index % len(COLOURS)])
@@ -306,7 +282,8 @@ class Chart(Container, can_focus=True):
         return str(Color.parse(self.app.theme_variables[name]).rich_color.name)
 
     def _marker(self, index: int) -> str:
-        return MARKERS[self._mode][index % len(MARKERS[self._mode])]
+        markers = MARKERS[self._glyphs.mode]
+        return markers[index % len(markers)]
 
     # Words in the border
 
@@ -317,11 +294,15 @@ class Chart(Container, can_focus=True):
         ]
         how = [word for word, on in (("log", self.log_axis), ("smoothed", self.smoothed)) if on]
         head = escape(" ".join([self.title, *(f"({word})" for word in how)]).strip())
-        border(self, "  ".join([head, *legend]), escape(self._inspected() or self._marked()))
+        border(self, "  ".join([head, *legend]), self._inspected() or self._marked())
 
     def _marked(self) -> str:
-        marks = [f"{mark.label} at {self._form_x(mark.x)}" for mark in self._shown.marks]
-        return "   ".join([self.unit, *marks] if self._shown.series else marks)
+        marks = [self._named(mark) for mark in self._shown.marks]
+        return "   ".join([escape(self.unit), *marks] if self._shown.series else marks)
+
+    def _named(self, mark: Mark) -> str:
+        sign, said = mark.sign(self._glyphs), f"{mark.label} at {self._form_x(mark.x)}"
+        return f"[{self._colour(mark.colour)}]{sign}[/] {escape(said)}" if sign else escape(said)
 
     def _inspected(self) -> str:
         """The crosshair's x and every series' value there."""
@@ -332,7 +313,7 @@ class Chart(Container, can_focus=True):
             for name, points in self._shown.series.items()
             if (value := value_at(points, self.crosshair)) is not None
         ]
-        return "  ".join([f"{self.unit} {self._form_x(self.crosshair)}", *values])
+        return escape("  ".join([f"{self.unit} {self._form_x(self.crosshair)}", *values]))
 
     @staticmethod
     def _form_x(x: float) -> str:
@@ -408,19 +389,5 @@ class Chart(Container, can_focus=True):
         if self._plot is None or not self.has_class("-drawn"):
             return None
         wanted = self._plot.value_at(int(event.screen_x))
-        near = [_closest(points, wanted) for points in self._shown.series.values()]
+        near = [closest(points, wanted) for points in self._shown.series.values()]
         return min(near, key=lambda x: abs(x - wanted), default=None)
-
-
-def _closest(points: Points, wanted: float) -> float:
-    at = bisect.bisect_left(points, wanted, key=lambda point: point[0])
-    near = [points[i][0] for i in (at - 1, at) if 0 <= i < len(points)]
-    return min(near, key=lambda x: abs(x - wanted))
-
-
-def value_at(points: Points, x: float) -> float | None:
-    """The value at ``x`` or the last before it; None before the first point and after the last."""
-    at = bisect.bisect_right(points, x, key=lambda point: point[0])
-    if at == 0 or points[-1][0] < x:
-        return None
-    return points[at - 1][1]

@@ -23,6 +23,7 @@ DEFINITIONS: Mapping[Name, str] = {
 }
 CAPTION = "retention, residual: label-free, on images that optimised nothing"
 MEASURED = "BA, ASR, RA: against the attack given"
+BETWEEN = "~ interpolated"
 UNMEASURED = "no ground truth was given: BA, ASR and RA are not known"
 
 NAME, VALUE, SPAN, CHANGE, DEFINED = 10, 9, 24, 7, 82
@@ -82,8 +83,13 @@ def _caption(rows: Sequence[Row], width: int) -> str:
     truth = any(row.name in TRUTH for row in rows)
     known, short = (MEASURED, "BA, ASR, RA: measured") if truth else (UNMEASURED, "no BA or ASR")
     free = "label-free: " + ", ".join(LABEL_FREE)
-    ways = (f"{CAPTION}.  {known}", f"{free}.  {known}", f"{free}; {short}", free)
-    return next((way for way in ways if len(way) <= width), "label-free")
+    sign = f"{BETWEEN}.  " if any(_between(row) for row in rows) else ""
+    ways = (f"{CAPTION}.  {known}", f"{free}.  {known}", f"{free}; {short}", free, "label-free")
+    return next((f"{sign}{way}" for way in ways if len(sign + way) <= width), sign.strip())
+
+
+def _between(row: Row) -> bool:
+    return any(one is not None and not one.exact for one in (row.before, row.after))
 
 
 def _head(width: int) -> str:

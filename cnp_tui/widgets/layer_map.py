@@ -81,7 +81,7 @@ def _line(layer: Layer, name: int, room: int, counts: int, most: int, glyphs: Gl
     gone = len(layer.pruned)
     said = f"{gone} of {layer.channels}" if gone else f"{layer.channels}"
     return Content.assemble(
-        (f"{_tail(layer.name, name):<{name}} ", "bold" if gone else "$foreground 60%"),
+        (f"{_tail(layer.name, name, glyphs):<{name}} ", "bold" if gone else "$foreground 60%"),
         *_runs([cell in filled for cell in range(cells)], glyphs),
         " " * (room - cells),
         (f" {said:>{counts}}", "bold" if gone else "$foreground 60%"),
@@ -95,6 +95,7 @@ def _runs(filled: Sequence[bool], glyphs: Glyphs) -> Iterator[tuple[str, str]]:
         yield (glyphs.fill * width, "$error") if gone else (glyphs.rest * width, "$foreground 30%")
 
 
-def _tail(name: str, width: int) -> str:
+def _tail(name: str, width: int, glyphs: Glyphs) -> str:
     """The end of a layer's name tells it apart."""
-    return name if len(name) <= width else f"~{name[1 - width :]}"
+    dots = glyphs.ellipsis
+    return name if len(name) <= width else dots + name[len(dots) - width :]

@@ -50,10 +50,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Upright:
-    """A vertical line."""
+    """A vertical line; ``head`` stands on the frame over it."""
 
     x: float
     style: str
+    head: str = ""
 
 
 class Ticks(AxisFormatter):
@@ -116,6 +117,7 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
         super().on_mount()
         self.invert_mouse_wheel = True
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 6
+        self._heads: dict[float, Upright] = {}
 
     def _rerender(self) -> None:
         """Soon, once, and only the lines that come out different: half of what would be sent."""
@@ -175,6 +177,7 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
                 self.plot(xs, ys, line_style=curve.style, hires_mode=HIRES[mode])
                 xs, ys = xs[-1:], ys[-1:]
             self.scatter(xs, ys, marker=curve.marker, marker_style=curve.style)
+        self._heads = {upright.x: upright for upright in uprights if upright.head}
         for upright in uprights:
             if window[0] <= upright.x <= window[1]:
                 self.add_v_line(upright.x, line_style=upright.style)
@@ -208,6 +211,15 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
                 canvas.set_pixel(
                     column, min(row, inside.bottom - 1), dataset.marker, dataset.marker_style
                 )
+
+    def _render_y_ticks(self) -> None:
+        """The last that touches the frame; ticks look for a line where a head will stand."""
+        super()._render_y_ticks()
+        canvas, inside = self.query_one("#plot", Canvas), self._scale_rectangle
+        for head in self._heads.values():
+            column, _ = self.get_pixel_from_coordinate(head.x, 0)
+            if inside.x <= column < inside.right:
+                canvas.set_pixel(column, 0, head.head, head.style)
 
     def move(self, columns: float, rows: float) -> None:
         """Pan by so many cells."""
