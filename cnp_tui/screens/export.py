@@ -63,7 +63,8 @@ class ExportScreen(RunScreen):
     TOPIC = "Export"
     ABOUT = (
         "Writes the model with as many neurons suppressed as the slider of Prune has set. The "
-        "file is read back from disk and measured before it is announced."
+        "file is read back from disk and measured in float32 before it is announced; what is "
+        "known of it until then is a preview, and may differ by an image."
     )
     AUTO_FOCUS = "#write"
 
@@ -292,18 +293,18 @@ class ExportScreen(RunScreen):
 
 
 def what(curves: Curves, k: int, state: RunState) -> str:
-    """What will be written, and its figures."""
+    """What will be written, its figures, and where those are from."""
     share = percent(k / curves.neurons, 2) if k else "0 %"
     point = ", the recommended point" if state.recommended and state.recommended.k == k else ""
-    first = f"The model with {k} of {curves.neurons} neurons suppressed ({share}{point})."
+    model = f"{k} of {curves.neurons} neurons suppressed ({share}{point})"
     if k == 0:
-        return f"{first}\nNothing is suppressed: the file will be the checkpoint as it came."
+        return f"{model}.\nNothing is suppressed: the file will be the checkpoint as it came."
     known = [(WORDS[name], curves.figure(name, k)) for name in NAMES]
     told = [f"{word} {_value(figure)}" for word, figure in known if figure is not None]
     again = state.remeasured is not None and state.remeasured.k == k
-    head = "Measured on the written file" if again else "Preview, measured again when written"
-    between = any(figure is not None and not figure.exact for _, figure in known)
-    return f"{first}\n{head}: {', '.join(told)}{' (~ interpolated)' if between else ''}"
+    exact = all(figure.exact for _, figure in known if figure is not None)
+    source = "Written file" if again else "Preview" if exact else "Preview, ~ interpolated"
+    return f"{source}: {model}.\n{', '.join(told)}"
 
 
 def _value(figure: Figure) -> str:

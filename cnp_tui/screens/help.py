@@ -1,4 +1,4 @@
-"""What can be done on a screen: made from its bindings, so that it is right on every one."""
+"""What can be done on a screen, from its bindings, so that it is right on every one; its words."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
+from cnp_tui.glossary import WORDS
 from cnp_tui.replay import Replay
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ class HelpScreen(ModalScreen[None]):
 def sections(screen: Screen[object]) -> Iterator[Section]:
     """The screen's own keys, those of its widgets, and those that are the same everywhere."""
     yield Section("On this screen", tuple(_rows(screen)))
+    words = WORDS.get(getattr(screen, "TOPIC", ""), {})
+    if words:
+        yield Section("Words", tuple(Row((word,), meaning, "") for word, meaning in words.items()))
     seen: set[type[DOMNode]] = set()
     for widget in screen.query("*"):
         kind = type(widget)

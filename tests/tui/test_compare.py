@@ -153,6 +153,10 @@ async def test_the_definition_of_the_line_under_the_cursor() -> None:
         await pilot.press(*"jjjjjjj")
         said = str(screen.query_one("#meaning", Static).content)
         assert said.startswith("Benign accuracy")
+        legend = screen.query_one("#legend", Static)
+        assert str(legend.content) == comparison.LEGEND
+        assert legend.region, "beside it, not in its place"
+        assert "~" not in comparison.LEGEND, "which is interpolated elsewhere"
 
 
 @asyncio

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
+from textual_hires_canvas import Canvas
 
 from cnp_engine.commands import Evaluate
 from cnp_engine.errors import RunUnwritable
@@ -483,6 +484,7 @@ async def test_without_a_curve_it_says_why_and_what_to_do(link: Recorded, said: 
     async with app.run_test(size=NORMAL) as pilot:
         await pilot.pause()
         assert said in text(app, "why")
+        assert "keys that are grey" in text(app, "why")
         await pilot.press("right", "r", "u", "g", "5", "enter", "e", "m", "v", "y")
         await pilot.pause()
         assert isinstance(app.screen, PruneScreen)
@@ -499,3 +501,37 @@ async def test_the_curve_appears_when_it_comes() -> None:
         await heard(pilot, link, *(record.value for record in recorded("demo", "sweep").records))
         assert not screen_of(app).has_class("-empty")
         assert "of 600" in text(app, "words")
+
+
+@pytest.mark.asyncio
+async def test_a_figure_says_whether_it_is_of_the_written_file() -> None:
+    link = state("answering")
+    app = pruning(link)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.pause()
+        assert link.snapshot.state.remeasured is not None
+        assert link.snapshot.state.remeasured.k == screen_of(app).slider.k
+        assert text(app, "said").endswith("suppressed, on the written file")
+        assert "~" not in app.screen.query_one(Figures).render().plain
+        await pilot.press("home")
+        await until(pilot, lambda: "exactly 0" in text(app, "said"), "nothing suppressed")
+        assert text(app, "said").endswith("suppressed, as a preview")
+        await pilot.press("1", "6", "enter")
+        await pilot.pause()
+        assert "~ interpolated" in app.screen.query_one(Figures).render().plain
+
+
+@pytest.mark.asyncio
+async def test_marks_are_told_by_sign_and_by_colour() -> None:
+    app = pruning(state("answering"))
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.press("1", "6", "enter")
+        await drawn(pilot)
+        chart = app.screen.query_one(Chart)
+        told = chart._border_subtitle
+        assert told is not None
+        assert told.plain.split("   ")[:3] == ["neurons", "● here at 16", "▲ recommended at 6"]
+        assert told.plain.endswith("│ the reference's 1 % at 6")
+        assert len({str(span.style) for span in told.spans}) == 3
+        canvas = chart.query_one("#plot", Canvas)
+        assert {"●", "▲"} <= set(canvas._buffer[0])
