@@ -16,17 +16,17 @@ from textual.widgets import Button, Checkbox, Footer, Input, Label, Static
 
 from cnp_engine import commands
 from cnp_engine.errors import CnpError
-from cnp_engine.events import Exported, Rate, Remeasured
+from cnp_engine.events import Rate, Remeasured
 from cnp_engine.export.wording import percent, plural
 from cnp_engine.files import absolute
 from cnp_engine.state import RunState
-from cnp_tui import clipboard, destination
+from cnp_tui import clipboard, destination, writing
 from cnp_tui.curves import NAMES, WORDS, Curves, Figure, Name
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.position import Position
-from cnp_tui.requests import Desk
 from cnp_tui.screens.base import RunScreen
 from cnp_tui.widgets.figures import Figures, Row
+from cnp_tui.writing import ALONE_S, Ended
 
 FORMATS: dict[str, str] = {
     "pth": "purified.pth, in its own layout",
@@ -37,8 +37,6 @@ FORMATS: dict[str, str] = {
     "report": "report.html and report.md",
 }
 """By the name the engine knows them under."""
-
-ALONE_S = 3.0
 
 
 class Check(Checkbox, inherit_bindings=False):
@@ -86,11 +84,10 @@ class ExportScreen(RunScreen):
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(link)
-        self.desk = Desk(link)
+        self.writing = writing.of(link)
+        self.desk = self.writing.desk
         self._clock = clock
-        self._since = 0.0
         self._said = ""
-        self._earlier: Exported | None = None
 
     def compose(self) -> ComposeResult:
         with Body(id="body"):
@@ -112,7 +109,12 @@ class ExportScreen(RunScreen):
 
     def on_mount(self) -> None:
         super().on_mount()
+        self.writing.forget()
         self.set_interval(1.0, self._tick)
+
+    def on_unmount(self) -> None:
+        if self.writing.under_way:
+            self.writing.follow(self.cnp, self._clock)
 
     # What is set
 
@@ -147,7 +149,7 @@ class ExportScreen(RunScreen):
         curves = Curves.of(state, self.link.run.config.sweep)
         self.query_one("#what", Static).update(what(curves, self.position.k, state))
         self._check()
-        self._hear(state)
+        self._hear()
         self._show_written(state, curves)
         self._say()
 
@@ -163,23 +165,17 @@ class ExportScreen(RunScreen):
         new = "" if Path(self.to).is_dir() else ", which will be made"
         return f"A copy in {self.to}{new}; the run's own exports stay as they are."
 
-    def _hear(self, state: RunState) -> None:
+    def _hear(self) -> None:
         """What the worker says to the export that was asked for."""
-        if self.desk.asked is None:
-            return
-        refused = self.desk.refused("export")
-        if state.exported is not self._earlier:
-            self._said = f"{self.cnp.glyphs.tick} written, read back and measured"
-            self.desk.answered()
-            self.call_after_refresh(self._to_written)
-        elif refused is not None:
-            self._fail(f"{refused.what} {refused.todo}")
-        elif self.desk.left():
-            self._fail("The engine ended before it had written; enter tries again.")
+        ended = self.writing.ended()
+        if ended is not None:
+            self._end(ended)
+            if ended.well:
+                self.call_after_refresh(self._to_written)
 
-    def _fail(self, sentence: str) -> None:
-        self._said = f"{self.cnp.glyphs.cross} {sentence}"
-        self.desk.answered()
+    def _end(self, ended: Ended) -> None:
+        glyphs = self.cnp.glyphs
+        self._said = f"{glyphs.tick if ended.well else glyphs.cross} {ended.sentence}"
 
     def _to_written(self) -> None:
         self.query_one(Body).scroll_to_widget(self.query_one("#done"), animate=False, top=True)
@@ -188,7 +184,7 @@ class ExportScreen(RunScreen):
         said = self._said
         if self.desk.asked is not None:
             now = "waking the engine" if self._waking else "writing, reading back and measuring"
-            spent = self._clock() - self._since
+            spent = self._clock() - self.writing.since
             said = f"{now}{self.cnp.glyphs.ellipsis}" + (f" {spent:.0f} s" if spent >= 1 else "")
         elif not said and self.desk.hindrance() is not None:
             said = f"Nothing can be written now: {self.desk.hindrance()}"
@@ -238,20 +234,21 @@ class ExportScreen(RunScreen):
             self._write()
 
     def _write(self) -> None:
-        self._earlier, self._since, self._said = (
-            self.link.snapshot.state.exported, self._clock(), "",
-        )  # fmt: skip
+        self._said = ""
+        wanted = commands.Export(self.position.k, self.formats, self.to)
         try:
-            self.desk.ask(commands.Export(self.position.k, self.formats, self.to))
+            self.writing.ask(wanted, self._clock())
         except CnpError as error:
-            self._fail(f"{error.what} {error.todo}")
+            self.desk.answered()
+            self._end(Ended(False, f"{error.what} {error.todo}"))
         if self.desk.woken:
             self.set_timer(ALONE_S, self._look_for_worker)
         self._say()
 
     def _look_for_worker(self) -> None:
-        if self.desk.alone:
-            self._fail("The engine did not come; enter tries again, worker.log may say why.")
+        ended = self.writing.deserted()
+        if ended is not None:
+            self._end(ended)
             self._say()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

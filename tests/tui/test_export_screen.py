@@ -26,7 +26,7 @@ from cnp_tui.screens.export import FORMATS, ExportScreen
 from cnp_tui.widgets.figures import Figures
 from tests.tui.alone import Alone
 from tests.tui.recorded import Recorded, recorded, state
-from tests.tui.screens import toasts, until
+from tests.tui.screens import toasts, until, watching
 
 NORMAL = (80, 24)
 ALL = tuple(FORMATS)
@@ -311,3 +311,46 @@ async def test_what_was_written_is_scrolled_into_sight() -> None:
         await until(pilot, lambda: body.scroll_y == 0, "the top")
         await pilot.press("pagedown")
         await until(pilot, lambda: body.scroll_y > 0, "further down")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        (written(12), "Export written and measured /runs/demo/exports"),
+        (
+            (Refused("export", 12, "No space.", "Free some."),),
+            "not written No space. Free some.",
+        ),
+    ],
+    ids=["written", "refused"],
+)
+async def test_an_export_that_is_left_is_told_of(events: tuple[Any, ...], told: str) -> None:
+    link = state("answering")
+    app = watching(link, "export")
+    app.positions[link.run.path] = Position(12, moved=True)
+    async with app.run_test(size=NORMAL) as pilot:
+        await pilot.pause()
+        await pilot.press("enter")
+        await until(pilot, lambda: len(link.sent) == 1, "the request")
+        await pilot.press("4")
+        await until(pilot, lambda: bool(toasts(app)), "that it goes on")
+        assert "Still being written It goes on to /runs/demo/exports" in toasts(app)[-1]
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen), "back")
+        assert "writing, reading back and measuring" in text(app, "said")
+        await ready(pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert len(link.sent) == 1, "not a second time"
+        await pilot.press("1")
+        await until(pilot, lambda: not isinstance(app.screen, ExportScreen), "Home")
+        await heard(pilot, link, *events)
+        await until(pilot, lambda: told in toasts(app)[-1], "how it ended")
+        said = len(toasts(app))
+        await pilot.press("5")
+        await until(pilot, lambda: isinstance(app.screen, ExportScreen), "back again")
+        assert "writing," not in text(app, "said")
+        await pilot.press("4")
+        await pilot.pause()
+        assert len(toasts(app)) == said, "nothing more to tell"
