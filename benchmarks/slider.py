@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 from cnp_engine import launch, process  # noqa: E402  # the checkout, from any folder
 from cnp_engine.config import RunConfig  # noqa: E402
 from cnp_engine.rundir import RunDirectory  # noqa: E402

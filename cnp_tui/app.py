@@ -23,6 +23,7 @@ from textual.widgets import Input
 from cnp_engine.errors import CnpError
 from cnp_tui import glyphs, leaving, preferences, themes
 from cnp_tui.ascii import Ascii, Styled, plain
+from cnp_tui.draft import EMPTY
 from cnp_tui.link import Link, Live
 from cnp_tui.position import Position
 from cnp_tui.preferences import Preferences
@@ -30,6 +31,7 @@ from cnp_tui.replay import STEP_S, Replay
 from cnp_tui.screens.base import CnpScreen, RunScreen
 from cnp_tui.screens.painted import Painted
 from cnp_tui.widgets.late import late
+from cnp_tui.writing import Writing
 
 EVERY_S = 0.2
 """Between two looks at the open run: five a second is as fast as an eye follows figures."""
@@ -124,6 +126,8 @@ class CnpApp(App[int], inherit_bindings=False):
         self.link = link
         self.begin: Callable[[], object] = lambda: None
         self.positions: dict[Path, Position] = {}
+        self.draft = EMPTY
+        self._writing: Writing | None = None
         self.farewell = ""
         self.crash: BaseException | None = None
         self._ascii = Ascii(enabled=self.glyphs.mode == "ascii")
@@ -218,6 +222,12 @@ class CnpApp(App[int], inherit_bindings=False):
         screen = self.screen
         if isinstance(screen, Painted) and not screen.painted:
             screen.painted_at = Event().time
+
+    def writing(self, link: Link) -> Writing:
+        """The export of the run that is open, as it was left."""
+        if self._writing is None or self._writing.link is not link:
+            self._writing = Writing(link)
+        return self._writing
 
     # What is said
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from cnp_engine import settings
 from cnp_engine.config import RunConfig, under
@@ -125,16 +124,6 @@ class Draft:
 
 
 EMPTY = Draft()
-_KEPT: WeakKeyDictionary[object, Draft] = WeakKeyDictionary()
-
-
-def kept(application: object) -> Draft:
-    """What was typed last, for as long as the application runs."""
-    return _KEPT.get(application, EMPTY)
-
-
-def keep(application: object, draft: Draft) -> None:
-    _KEPT[application] = draft
 
 
 def missing(draft: Draft) -> dict[str, CnpError]:

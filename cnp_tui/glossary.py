@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_FREE = {
-    "retention": "share of clean images still answered as the checkpoint answered them; no labels",
-    "residual": "share of images with a reversed trigger that still answer the target; no labels",
+from cnp_tui.curves import LABEL_FREE, Name
+
+DEFINITIONS: Mapping[Name, str] = {
+    "retention": "clean answers that stay as the checkpoint gave them (label-free)",
+    "residual": "images with the reversed trigger that answer the target (label-free)",
+    "ba": "clean test images answered right",
+    "asr": "test images with the true trigger that answer the target",
+    "ra": "the same images answered with their true class",
 }
+"""Of the figures, as short as a line beside them allows."""
+
+_FREE: dict[str, str] = {name: DEFINITIONS[name] for name in LABEL_FREE}
 _TRUTH = {
-    "BA": "benign accuracy: share of clean test images answered right",
-    "ASR": "attack success rate: share of images with the true trigger that answer the target",
-    "RA": "robust accuracy: share of those same images answered with their true class",
+    "BA": f"benign accuracy: {DEFINITIONS['ba']}",
+    "ASR": f"attack success rate: {DEFINITIONS['asr']}",
+    "RA": f"robust accuracy: {DEFINITIONS['ra']}",
 }
 _INTERVAL = {
     "95 % interval": "where the figure of all images may lie, judged by the n that were measured",

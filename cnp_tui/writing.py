@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from textual.timer import Timer
 
@@ -112,14 +111,3 @@ class Writing:
             app.notify(
                 ended.sentence, title="The export was not written", severity="error", markup=False
             )
-
-
-_WRITINGS: WeakKeyDictionary[Link, Writing] = WeakKeyDictionary()
-
-
-def of(link: Link) -> Writing:
-    """The one of this run, as it was left."""
-    known = _WRITINGS.get(link)
-    if known is None:
-        known = _WRITINGS[link] = Writing(link)
-    return known

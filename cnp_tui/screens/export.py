@@ -20,7 +20,7 @@ from cnp_engine.events import Rate, Remeasured
 from cnp_engine.export.wording import percent, plural
 from cnp_engine.files import absolute
 from cnp_engine.state import RunState
-from cnp_tui import clipboard, destination, writing
+from cnp_tui import clipboard, destination
 from cnp_tui.curves import NAMES, WORDS, Curves, Figure, Name
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.position import Position
@@ -84,8 +84,6 @@ class ExportScreen(RunScreen):
 
     def __init__(self, link: Link, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(link)
-        self.writing = writing.of(link)
-        self.desk = self.writing.desk
         self._clock = clock
         self._said = ""
 
@@ -108,6 +106,8 @@ class ExportScreen(RunScreen):
         yield Footer()
 
     def on_mount(self) -> None:
+        self.writing = self.cnp.writing(self.link)
+        self.desk = self.writing.desk
         super().on_mount()
         self.writing.forget()
         self.set_interval(1.0, self._tick)

@@ -136,11 +136,11 @@ class NewRunScreen(CnpScreen):
 
     @property
     def draft(self) -> Draft:
-        return draft.kept(self.app)
+        return self.cnp.draft
 
     @draft.setter
     def draft(self, typed: Draft) -> None:
-        draft.keep(self.app, typed)
+        self.cnp.draft = typed
 
     def _show_again(self) -> None:
         """All of the draft, whatever is different in it."""

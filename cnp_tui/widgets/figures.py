@@ -5,7 +5,7 @@ Knows figures and their names; not where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.content import Content
@@ -13,14 +13,8 @@ from textual.widget import Widget
 
 from cnp_engine.export.wording import ABSENT, count, interval, percent
 from cnp_tui.curves import LABEL_FREE, NAMES, TRUTH, WORDS, Curves, Figure, Name
+from cnp_tui.glossary import DEFINITIONS
 
-DEFINITIONS: Mapping[Name, str] = {
-    "retention": "clean answers that stay as the checkpoint gave them (label-free)",
-    "residual": "images with the reversed trigger that answer the target (label-free)",
-    "ba": "clean test images answered right",
-    "asr": "test images with the true trigger that answer the target",
-    "ra": "the same images answered with their true class",
-}
 CAPTION = "retention, residual: label-free, on images that optimised nothing"
 MEASURED = "BA, ASR, RA: against the attack given"
 BETWEEN = "~ interpolated"

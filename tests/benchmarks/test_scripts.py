@@ -174,21 +174,22 @@ def test_the_scripts_way_takes_nine_passes_and_two_backward_calls_and_measures_t
     scripts, calls = baseline.Baseline(material), {"forward": 0, "backward": 0}
     for network in (scripts.network, scripts.original):
         network.register_forward_hook(lambda *_: calls.update(forward=calls["forward"] + 1))
-    backward: Any = torch.Tensor.backward
+    backward = torch.autograd.backward
 
-    def counted(tensor: torch.Tensor, *rest: Any) -> None:
+    def counted(*given: Any) -> None:
         calls["backward"] += 1
-        backward(tensor, *rest)
+        backward(*given)
 
-    monkeypatch.setattr(torch.Tensor, "backward", counted)
+    monkeypatch.setattr(torch.autograd, "backward", counted)
     scripts.step()
     assert calls == {"forward": 9, "backward": 2}
     assert min(float(norm.mask.detach().min()) for norm in scripts.norms) < 1
     assert all(p.grad is not None for p in scripts.network.parameters())
     order = torch.arange(material.network.neurons)
     files = baseline.Files(truth)
-    theirs = baseline.swept(material, files, order, [0, 6])
-    ours = baseline.engine_swept(material, truth, order, [0, 6])
+    theirs = baseline.swept(material, files, order, [0, 40])
+    ours = baseline.engine_swept(material, truth, order, [0, 40])
+    assert theirs[0][0] - theirs[1][0] > 0.2, "so many neurons in a row cost accuracy"
     assert np.allclose(theirs, ours, atol=0.04)
 
 

@@ -144,10 +144,3 @@ def test_a_mistake_names_the_default_of_the_preset(preset: str, default: str) ->
     problem = Draft().put("preset", preset).put("masks.lr", "x").problem("masks.lr")
     assert problem is not None
     assert problem.todo.endswith(f"The default is {default}.")
-
-
-def test_it_is_kept_for_each_application() -> None:
-    one, other = (type("Application", (), {})() for _ in range(2))
-    draft.keep(one, Draft().put("seed", "3"))
-    assert draft.kept(one).text("seed") == "3"
-    assert draft.kept(other) == Draft()

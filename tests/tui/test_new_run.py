@@ -15,7 +15,7 @@ from textual.widgets import Button, Checkbox, Input, OptionList
 from cnp_engine import launch
 from cnp_engine.config import RunConfig
 from cnp_engine.rundir import RunDirectory
-from cnp_tui import draft, jobs, preferences
+from cnp_tui import jobs, preferences
 from cnp_tui.app import CnpApp
 from cnp_tui.draft import CATALOGUE
 from cnp_tui.preferences import Preferences
@@ -260,7 +260,7 @@ async def test_it_starts_the_line_that_is_shown(tmp_path: Path) -> None:
             await pilot.press("s")
             await until(pilot, lambda: isinstance(pilot.app.screen, WatchScreen), "the Run screen")
             run = RunDirectory.open(place)
-            shown, again = preferences.load(), draft.kept(pilot.app)
+            shown, again = preferences.load(), screen.draft
     finally:
         if run is not None:
             launch.cancel(run, grace_s=10)

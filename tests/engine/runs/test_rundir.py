@@ -84,10 +84,11 @@ def test_force_follows_no_link_out_of_the_run(tmp_path: Path) -> None:
 
 def test_force_takes_an_empty_folder_and_a_damaged_run(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    RunDirectory.create(tmp_path / "empty", config(), force=True)
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / "run.toml").write_text("= =")
-    RunDirectory.create(tmp_path / "damaged", config(), force=True)
+    for name in ("empty", "damaged"):
+        made = RunDirectory.create(tmp_path / name, config(), force=True)
+        assert RunDirectory.open(tmp_path / name).config == made.config
 
 
 def test_force_does_not_replace_a_run_at_work(tmp_path: Path) -> None:
