@@ -103,6 +103,8 @@ class CnpApp(App[int], inherit_bindings=False):
                 tooltip="How many neurons to suppress"),
         Binding("5", "screen('export')", "Export", show=False, id="screen.export",
                 tooltip="Write the repaired model"),
+        Binding("6", "screen('compare')", "Compare", show=False, id="screen.compare",
+                tooltip="The runs that are marked on Home, side by side"),
     ]  # fmt: skip
 
     REPLAY: ClassVar[list[BindingType]] = [
@@ -255,11 +257,16 @@ class CnpApp(App[int], inherit_bindings=False):
     # Actions
 
     def action_screen(self, name: Name) -> None:
+        from cnp_tui.screens.home import HomeScreen
+
         why = self.closed(name)
         if why is not None:
             self.notify(why, severity="warning")
+        elif name == "compare":
+            homes = [screen for screen in self.screen_stack if isinstance(screen, HomeScreen)]
+            self.go(name, [path for home in homes for path in home.marked])
         else:
-            self.go(name, *(([],) if name == "compare" else ()))
+            self.go(name)
 
     def action_help(self) -> None:
         from cnp_tui.screens.help import HelpScreen

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Button, DataTable, Footer, Static
+from textual.widgets import Button, DataTable, Static
 
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import CnpError
@@ -26,12 +26,13 @@ from cnp_tui.comparison import CURVES, NAMES, Compared, Curve
 from cnp_tui.link import Link
 from cnp_tui.screens.base import CnpScreen
 from cnp_tui.widgets.chart import Chart
+from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.late import late
 
 EVERY_S = 2.0
 """Between two looks at runs that are still at work."""
 
-EMPTY = "No runs are marked. Go back to Home (1), mark two or more with space, and press c."
+EMPTY = "No runs are marked. Go back to Home (1), mark two or more with space, and press c or 6."
 
 
 class CompareScreen(CnpScreen):

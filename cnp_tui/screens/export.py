@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Button, Checkbox, Footer, Input, Label, Static
+from textual.widgets import Button, Checkbox, Input, Label, Static
 
 from cnp_engine import commands
 from cnp_engine.errors import CnpError
@@ -26,6 +26,7 @@ from cnp_tui.link import Link, Snapshot
 from cnp_tui.position import Position
 from cnp_tui.screens.base import RunScreen
 from cnp_tui.widgets.figures import Figures, Row
+from cnp_tui.widgets.footer import Footer
 from cnp_tui.writing import ALONE_S, Ended
 
 FORMATS: dict[str, str] = {

@@ -13,10 +13,11 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.color import Color
-from textual.containers import VerticalScroll
 from textual.dom import DOMNode
+from textual.geometry import Size
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
 
 from cnp_tui.glossary import WORDS
 from cnp_tui.replay import Replay
@@ -60,13 +61,38 @@ class HelpScreen(ModalScreen[None]):
         self._sections = tuple(sections(below))
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help") as scroll:
-            scroll.border_title = f"Help: {self._topic}"
-            scroll.border_subtitle = "esc back"
-            yield Static(page(self._about, self._sections, self.app.theme_variables["primary"]))
+        text = page(self._about, self._sections, self.app.theme_variables["primary"])
+        leaves = Leaves(text, id="help")
+        leaves.border_title = f"Help: {self._topic}"
+        leaves.border_subtitle = "esc back"
+        yield leaves
 
     def on_mount(self) -> None:
         self.query_one("#help").focus()
+
+
+class Leaves(ScrollView, can_focus=True):
+    """A long text that never changes: laid out once for a width, however often it is painted."""
+
+    def __init__(self, text: RenderableType, *, id: str) -> None:
+        super().__init__(id=id)
+        self._text = text
+        self._lines: list[Strip] = []
+
+    def on_resize(self) -> None:
+        """Its own width and no other decides what is in a line."""
+        width = self.scrollable_content_region.width
+        if width and (not self._lines or self._lines[0].cell_length != width):
+            options = self.app.console.options.update(width=width, height=None)
+            lines = self.app.console.render_lines(self._text, options)
+            self._lines = [Strip(line, width) for line in lines]
+            self.virtual_size = Size(width, len(lines))
+
+    def render_line(self, y: int) -> Strip:
+        number = y + self.scroll_offset.y
+        if number < len(self._lines):
+            return self._lines[number].apply_style(self.rich_style)
+        return Strip.blank(self.size.width, self.rich_style)
 
 
 def sections(screen: Screen[object]) -> Iterator[Section]:

@@ -12,7 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import DataTable, Footer, Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from cnp_engine import launch, runs
 from cnp_engine.commands import Continue
@@ -26,6 +26,7 @@ from cnp_tui.index import Index
 from cnp_tui.link import Live
 from cnp_tui.screens.base import CnpScreen
 from cnp_tui.screens.confirm import YES, Choice, Confirm
+from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.run_table import RunTable
 
 EVERY_S = 0.5
@@ -130,6 +131,11 @@ class HomeScreen(CnpScreen):
         path = self.table.current
         return next((entry for entry in self._index.entries if entry.path == path), None)
 
+    @property
+    def marked(self) -> list[Path]:
+        """Runs to compare, in the order of the list."""
+        return [entry.path for entry in self._index.entries if entry.path in self._marked]
+
     def say(self) -> None:
         entries = self._index.entries
         working = sum(entry.status == "running" for entry in entries)
@@ -158,7 +164,7 @@ class HomeScreen(CnpScreen):
         shown = [entry for entry in entries if all(word in _text(entry) for word in words)]
         self.query_one("#empty").display = not entries
         self.table.display = bool(entries)
-        self.table.show(shown, self._marked, self._clock())
+        self.table.show(shown, self._marked, self._clock(), known=self.complete)
         self._describe()
         self.say()
 
@@ -262,9 +268,8 @@ class HomeScreen(CnpScreen):
         alone = self._marked == {entry.path}
         self._marked |= {entry.path}
         self._paint()
-        marked = [entry.path for entry in self._index.entries if entry.path in self._marked]
-        if len(marked) > 1:
-            self.cnp.go("compare", marked)
+        if len(self.marked) > 1:
+            self.cnp.go("compare", self.marked)
         else:
             said = "is marked" if not alone else "is the only one marked"
             self.notify(f"{entry.name} {said}; go to another run and press c again.", markup=False)

@@ -11,7 +11,7 @@ from textual import on, work
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Button, Footer, Input, OptionList, TabbedContent, TabPane, Tabs
+from textual.widgets import Button, Input, OptionList, TabbedContent, TabPane, Tabs
 
 from cnp_engine import launch
 from cnp_engine.errors import CnpError
@@ -25,6 +25,7 @@ from cnp_tui.messages import Accepted, Edited, Forced, Inspected, Wanted
 from cnp_tui.screens.base import CnpScreen
 from cnp_tui.widgets.data_pane import DataPane
 from cnp_tui.widgets.field import Field
+from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.late import late
 from cnp_tui.widgets.model_pane import ModelPane
 from cnp_tui.widgets.review_pane import ReviewPane

@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Input, Label, Static
 
 from cnp_engine.commands import Evaluate
 from cnp_engine.errors import CnpError, SettingInvalid
@@ -29,6 +29,7 @@ from cnp_tui.scale import parse
 from cnp_tui.screens.base import RunScreen
 from cnp_tui.widgets.chart import Chart
 from cnp_tui.widgets.figures import Figures, rows
+from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.layer_map import Layers
 from cnp_tui.widgets.slider import Marks, Slider, Typed
 

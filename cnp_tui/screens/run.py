@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.widget import Widget
-from textual.widgets import Footer, Tab, Tabs
+from textual.widgets import Tab, Tabs
 
 from cnp_engine.commands import Cancel, Command, Continue, Pause
 from cnp_engine.errors import CnpError
@@ -27,6 +27,7 @@ from cnp_tui.plotted import plots
 from cnp_tui.screens.base import RunScreen
 from cnp_tui.watching import DEEDS, Deed
 from cnp_tui.widgets.chart import Chart, Mark
+from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.notices import Notices
 from cnp_tui.widgets.outcome import Outcome
 from cnp_tui.widgets.ranking import Ranking

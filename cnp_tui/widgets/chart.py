@@ -21,6 +21,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.content import Content
 from textual.geometry import Size
 from textual.timer import Timer
 from textual.widgets import Static
@@ -187,6 +188,7 @@ class Chart(Container, can_focus=True):
             return
         self._drawn_size = event.size
         self._stale = True
+        self._describe()
         self.call_after_refresh(self._draw_soon)
 
     def notify_style_update(self) -> None:
@@ -294,7 +296,10 @@ class Chart(Container, can_focus=True):
         ]
         how = [word for word, on in (("log", self.log_axis), ("smoothed", self.smoothed)) if on]
         head = escape(" ".join([self.title, *(f"({word})" for word in how)]).strip())
-        border(self, "  ".join([head, *legend]), self._inspected() or self._marked())
+        said = "  ".join([head, *legend])
+        if legend and 0 < self.size.width < Content.from_markup(said).cell_length:
+            said = "  ".join(legend)  # its names before what they are of
+        border(self, said, self._inspected() or self._marked())
 
     def _marked(self) -> str:
         marks = [self._named(mark) for mark in self._shown.marks]

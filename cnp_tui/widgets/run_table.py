@@ -63,6 +63,7 @@ class RunTable(DataTable[Text]):
         self._shown: dict[Path, tuple[Text, ...]] = {}
         self._laid_out: tuple[Column, ...] = ()
         self._latest: tuple[Sequence[Entry], float] = ((), 0.0)
+        self._known = False
 
     @property
     def current(self) -> Path | None:
@@ -70,13 +71,20 @@ class RunTable(DataTable[Text]):
         paths = list(self._shown)
         return paths[self.cursor_row] if 0 <= self.cursor_row < len(paths) else None
 
-    def show(self, entries: Sequence[Entry], marked: frozenset[Path], now: float) -> None:
-        """Paint what is different; ``now`` in seconds since the epoch."""
+    def show(
+        self, entries: Sequence[Entry], marked: frozenset[Path], now: float, *, known: bool = True
+    ) -> None:
+        """Paint what is different; ``now`` in seconds since the epoch.
+
+        Until all of them are ``known`` their order changes: the cursor stays on the first line.
+        """
         self._latest, self._marked = (entries, now), marked
         rows = {entry.path: self._cells(entry, now) for entry in entries}
         if list(rows) != list(self._shown):
             self._rebuild(rows)
+            self._known = known
             return
+        self._known = known
         for path, cells in rows.items():
             for column, cell, before in zip(self.columns, cells, self._shown[path], strict=True):
                 if cell != before:
@@ -86,7 +94,7 @@ class RunTable(DataTable[Text]):
     def repaint(self) -> None:
         """The same runs again, in new colours or another width."""
         self._shown = {}
-        self.show(self._latest[0], self._marked, self._latest[1])
+        self.show(self._latest[0], self._marked, self._latest[1], known=self._known)
 
     def on_mount(self) -> None:
         self.watch(self.app, "theme", self.repaint, init=False)
@@ -127,6 +135,8 @@ class RunTable(DataTable[Text]):
 
     def _rebuild(self, rows: dict[Path, tuple[Text, ...]]) -> None:
         here, at = self.current, self.cursor_row
+        if at == 0 and not self._known:
+            here = None
         self.clear()
         if self._laid_out:
             for path, cells in rows.items():

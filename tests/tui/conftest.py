@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from cnp_tui import app
+
 CLEARED = ("NO_COLOR", "TEXTUAL_THEME", "SSH_CONNECTION", "TMUX", "LC_ALL", "LC_CTYPE")
 """What would change how a screen looks, or what copying does."""
+
+
+PATIENCE = 100
+"""As many times longer stays what is told over a screen: a busy machine may look late."""
 
 
 @pytest.fixture(name="home", autouse=True)
@@ -18,3 +24,9 @@ def private_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "home" / "runs"
+
+
+@pytest.fixture(autouse=True)
+def patient_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    longer = {severity: PATIENCE * stays for severity, stays in app.STAYS_S.items()}
+    monkeypatch.setattr(app, "STAYS_S", longer)

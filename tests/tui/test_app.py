@@ -12,6 +12,7 @@ from textual.command import CommandList, CommandPalette
 from textual.events import Key
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
+from textual.widgets._footer import FooterKey
 from textual.widgets._toast import Toast
 
 from cnp_engine.commands import Cancel
@@ -25,6 +26,7 @@ from cnp_tui.palette import _of_screen
 from cnp_tui.screens.confirm import Choice, Confirm
 from cnp_tui.screens.help import HelpScreen, bindings, sections
 from cnp_tui.widgets.headline import line
+from tests.tui.conftest import PATIENCE
 from tests.tui.recorded import GONE, Recorded, recorded
 
 PATIENCE_S = 20.0
@@ -61,13 +63,29 @@ async def test_numbers_are_screens() -> None:
     async with shown(recorded("demo")) as (pilot, app):
         for key, wanted in (
             ("1", "HomeScreen"), ("2", "NewRunScreen"), ("3", "WatchScreen"),
-            ("4", "PruneScreen"), ("5", "ExportScreen"),
+            ("4", "PruneScreen"), ("5", "ExportScreen"), ("6", "CompareScreen"),
         ):  # fmt: skip
             app.set_focus(None)
             await pilot.press(key)
             assert name(app) == wanted, key
             app.go("home")
             await pilot.pause()
+
+
+@asyncio
+async def test_what_is_the_same_in_the_footer_is_not_made_anew() -> None:
+    """A click on a key that is being replaced is lost."""
+    async with shown(recorded("demo")) as (pilot, app):
+        await until(pilot, lambda: bool(app.screen.query(FooterKey)))
+        await pilot.pause()
+        before = list(app.screen.query(FooterKey))
+        for _ in range(3):
+            await pilot.press("tab")
+        app.screen.refresh_bindings()
+        await pilot.pause()
+        assert list(app.screen.query(FooterKey)) == before
+        app.go("home")
+        await until(pilot, lambda: "Demo" in [k.description for k in app.screen.query(FooterKey)])
 
 
 @asyncio
@@ -314,7 +332,7 @@ async def test_words_over_a_small_screen_do_not_pile_up(
         app.tell(DataMissing("second", "third"))
         app.notify("plain")
         await until(pilot, lambda: words() == seen)
-        assert [note.timeout for note in app._notifications] == [8.0, 3.0]
+        assert [note.timeout for note in app._notifications] == [8.0 * PATIENCE, 3.0 * PATIENCE]
 
 
 class Broken(CnpApp):

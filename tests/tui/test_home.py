@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import DataTable, Input, Static
 
 from cnp_engine import launch, lock
 from cnp_engine.commands import Continue
@@ -20,6 +20,7 @@ from cnp_engine.events import SCHEMA, Paused, RunStarted
 from cnp_engine.rundir import RunDirectory
 from cnp_tui.app import CnpApp
 from cnp_tui.link import Live
+from cnp_tui.screens.compare import CompareScreen
 from cnp_tui.screens.confirm import Confirm
 from cnp_tui.screens.home import HomeScreen
 from cnp_tui.widgets.run_table import RunTable
@@ -302,6 +303,34 @@ async def test_runs_stand_in_the_order_in_which_they_last_wrote(home: Path) -> N
             table = screen.query_one(RunTable)
             names = [str(table.get_row_at(row)[0]).strip("* ") for row in range(table.row_count)]
     assert names == ["working", "now", "second", "a-copy", "first", "m-copy", "z-copy"]
+
+
+@asyncio
+async def test_the_cursor_waits_on_the_first_line_until_all_is_read(home: Path) -> None:
+    """What was read first is no choice of the user's; what is read later stands above it."""
+    folder(home / "old", "demo", "target")
+    for name in ("a", "b", "c"):
+        folder(home / name, "demo")
+    async with shown() as (pilot, screen):
+        await until(pilot, lambda: screen.complete)
+        table = screen.query_one(RunTable)
+        assert table.cursor_row == 0
+        await pilot.press("down")
+        here = table.current
+        made(home, "new", STARTED, CANCELLED)
+        await until(pilot, lambda: table.row_count == 5)
+        assert table.current == here
+
+
+@asyncio
+async def test_six_compares_what_is_marked(home: Path) -> None:
+    for name in ("one", "two"):
+        folder(home / name, "demo")
+    async with shown() as (pilot, _):
+        await pilot.press("space", "down", "space", "6")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
+        lines = pilot.app.screen.query_one("#lines", DataTable)
+        await until(pilot, lambda: len(lines.columns) == 3)
 
 
 @asyncio
