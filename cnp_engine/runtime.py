@@ -95,11 +95,11 @@ def available_bytes() -> int | None:
 
 
 def cache_bytes(device: torch.device) -> float:
-    """Memory for what only saves time: a quarter of what is free on the device, at most 2 GiB."""
+    """Memory for what only saves time: a quarter of what is free on the device, at most 1 GiB."""
     free = available_bytes()
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
-    return min(2 * 2**30, (free or 2 * 2**30) / 4)
+    return min(2**30, (free or 2**30) / 4)
 
 
 def resources(device: torch.device) -> Resources:

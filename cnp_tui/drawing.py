@@ -78,9 +78,20 @@ def closest(points: Points, wanted: float) -> float:
     return min(near, key=lambda x: abs(x - wanted))
 
 
-def value_at(points: Points, x: float) -> float | None:
-    """The value at ``x`` or the last before it; None before the first point and after the last."""
-    at = bisect.bisect_right(points, x, key=lambda point: point[0])
-    if at == 0 or points[-1][0] < x:
+@dataclass(frozen=True)
+class Reading:
+    """``measured``: at that very x; else on the line between its neighbours."""
+
+    value: float
+    measured: bool
+
+
+def value_at(points: Points, x: float) -> Reading | None:
+    """What a series is at ``x``; None before the first point and after the last."""
+    at = bisect.bisect_left(points, x, key=lambda point: point[0])
+    if at < len(points) and points[at][0] == x:
+        return Reading(points[at][1], True)
+    if not 0 < at < len(points):
         return None
-    return points[at - 1][1]
+    (x0, y0), (x1, y1) = points[at - 1], points[at]
+    return Reading(y0 + (y1 - y0) * (x - x0) / (x1 - x0), False)

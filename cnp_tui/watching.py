@@ -55,7 +55,7 @@ def notices(snapshot: Snapshot, live: bool = True) -> tuple[Notice, ...]:
 
 def _standing(snapshot: Snapshot, live: bool) -> Iterator[Notice]:
     state = snapshot.state
-    again = " R goes on where it stopped." if live else ""
+    again = " R goes on from there." if live else ""
     if snapshot.trouble is not None:
         yield Notice("error", f"{snapshot.trouble.what} {snapshot.trouble.todo}".strip())
     elif snapshot.status == "failed" and state.failure is not None:
@@ -65,7 +65,7 @@ def _standing(snapshot: Snapshot, live: bool) -> Iterator[Notice]:
         yield Notice(
             "error",
             "The worker is gone without a last word (often for want of memory); "
-            f"what it did is kept.{again}",
+            f"what it had saved is kept.{again}",
         )
     elif snapshot.status == "cancelled" and state.cancelled is not None:
         yield Notice("warning", f"Stopped: {state.cancelled.reason}; what is done is kept.{again}")

@@ -5,7 +5,7 @@ The only room where a true trigger, target or label may enter. Nothing here choo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +14,12 @@ from torch import Tensor
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.rates import share
 from cnp_engine.events import Measured
+from cnp_engine.steps import result
+
+BATCH = 250
+
+CACHED = 64
+"""Images whose float32 activations a processor's cache still holds: a quarter quicker than 250."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +42,39 @@ class GroundTruth:
         return GroundTruth(self.images_BCHW[chosen], self.labels_B[chosen], self.stamp, self.target)
 
 
-@torch.no_grad()
 def measure(
     network: MaskedNetwork,
     truth: GroundTruth,
     mask_N: Tensor | None = None,
     *,
     exact: bool = True,
-    batch: int = 250,
+    batch: int | None = None,
 ) -> Measured:
     """BA on clean images; ASR and RA on triggered images whose true class is not the target."""
-    clean, stamped = [], []
+    return result(measuring(network, truth, mask_N, exact=exact, batch=batch))
+
+
+@torch.no_grad()
+def measuring(
+    network: MaskedNetwork,
+    truth: GroundTruth,
+    mask_N: Tensor | None = None,
+    *,
+    exact: bool = True,
+    batch: int | None = None,
+) -> Generator[int, None, Measured]:
+    """``measure``, telling after every batch how many images are done."""
+    cached = exact and network.device.type == "cpu"
+    batch = batch or (CACHED if cached else BATCH)
+    clean, stamped, done = [], [], 0
     for images, _ in _batches(truth, batch):
         x = images.to(network.device).float() / 255
         clean.append(answers(network, x, mask_N, exact=exact, batch=batch).cpu())
         if truth.stamp is not None:
             triggered = truth.stamp(x)
             stamped.append(answers(network, triggered, mask_N, exact=exact, batch=batch).cpu())
+        done += len(images)
+        yield done
     return told(truth, torch.cat(clean), torch.cat(stamped) if stamped else None)
 
 

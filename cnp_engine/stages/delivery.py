@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from cnp_engine.algorithms.metrics import measure
 from cnp_engine.algorithms.pruning import Judge, Strong, prune_state
 from cnp_engine.errors import ExportMismatch, SettingInvalid
-from cnp_engine.events import LabelFree, Measured
+from cnp_engine.events import Event, LabelFree, Measured
 from cnp_engine.files import write_atomic, writing
 from cnp_engine.models.checkpoint import (
     pth_bytes,
@@ -20,9 +19,10 @@ from cnp_engine.models.checkpoint import (
     safetensors_bytes,
 )
 from cnp_engine.models.registry import LoadedModel, load_model
-from cnp_engine.stages.evidence import Evidence
+from cnp_engine.stages.evidence import Evidence, measured
 from cnp_engine.stages.loading import masked_network
 from cnp_engine.stages.material import Material
+from cnp_engine.steps import result
 
 WRITERS = {"pth": pth_bytes, "safetensors": safetensors_bytes}
 """Model formats: the layout the checkpoint came in, and safetensors."""
@@ -63,6 +63,18 @@ def deliver(
     k: int,
     paths: Iterable[Path],
 ) -> Delivered:
+    """``delivering`` where nobody watches."""
+    return result(delivering(material, evidence, triggers, order_N, k, paths))
+
+
+def delivering(
+    material: Material,
+    evidence: Evidence,
+    triggers: Sequence[Strong],
+    order_N: Tensor,
+    k: int,
+    paths: Iterable[Path],
+) -> Generator[Event, None, Delivered]:
     """Write the model with ``k`` neurons pruned to each path, by its suffix.
 
     Every file is read back through the safe reader, its tensors compared with what was meant, and
@@ -75,9 +87,11 @@ def deliver(
     network = masked_network(reloaded, material.normalize, None)
     judge = Judge(material.network, material.select, triggers, exact=True)
     point = judge.judge(k, None, network)
-    measured = measure(network, evidence.truth) if evidence.truth else Measured()
+    after = Measured()
+    if evidence.truth is not None:
+        after = yield from measured("export", network, evidence.truth)
     digest = reloaded.checkpoint.sha256
-    return Delivered(tuple(str(path) for path, _ in written), digest, point.label_free, measured)
+    return Delivered(tuple(str(path) for path, _ in written), digest, point.label_free, after)
 
 
 def pruned(

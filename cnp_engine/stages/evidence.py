@@ -6,10 +6,12 @@ whoever has not imported this has no name for a label, a true trigger or a true 
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from cnp_engine.algorithms.metrics import GroundTruth
-from cnp_engine.events import Measured
+from cnp_engine.algorithms.metrics import GroundTruth, measuring
+from cnp_engine.algorithms.overlay import MaskedNetwork
+from cnp_engine.events import Event, Measured, Progress, Stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,3 +20,17 @@ class Evidence:
 
     truth: GroundTruth | None
     before: Measured = field(default_factory=Measured)
+
+
+def measured(
+    stage: Stage, network: MaskedNetwork, truth: GroundTruth
+) -> Generator[Event, None, Measured]:
+    """BA, ASR and RA in float32, with progress over the test images: it may take minutes."""
+    steps, total = measuring(network, truth), len(truth.labels_B)
+    while True:
+        try:
+            done = next(steps)
+        except StopIteration as stop:
+            found: Measured = stop.value
+            return found
+        yield Progress(stage, done, total, label="measuring")

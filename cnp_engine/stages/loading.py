@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cnp_engine import codec, runtime
-from cnp_engine.algorithms.metrics import GroundTruth, measure
+from cnp_engine.algorithms.metrics import GroundTruth
 from cnp_engine.algorithms.overlay import MaskedNetwork
 from cnp_engine.config import RunConfig
 from cnp_engine.data.attack_file import load_attack, load_trigger
@@ -30,7 +30,7 @@ from cnp_engine.events import (
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import LoadedModel, load_model
 from cnp_engine.rundir import RunDirectory
-from cnp_engine.stages.evidence import Evidence
+from cnp_engine.stages.evidence import Evidence, measured
 from cnp_engine.stages.material import Clock, Material, floats, has, load_json, save_json
 
 BEFORE = "before.json"
@@ -180,7 +180,7 @@ def _evidence(
     if has(store, BEFORE):
         before = codec.decode(Measured, load_json(store, BEFORE))
     else:
-        before = measure(network, truth)
+        before = yield from measured("load", network, truth)
         save_json(store, BEFORE, codec.encode(before))
     yield MeasuredBefore(before)
     return Evidence(truth, before)

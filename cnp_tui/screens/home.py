@@ -23,7 +23,7 @@ from cnp_engine.rundir import RunDirectory
 from cnp_tui import clipboard, deletion, jobs, leaving, particulars
 from cnp_tui.entries import WORDS, Entry
 from cnp_tui.index import Index
-from cnp_tui.link import Live
+from cnp_tui.link import Link, Live
 from cnp_tui.screens.base import CnpScreen
 from cnp_tui.screens.confirm import YES, Choice, Confirm
 from cnp_tui.widgets.footer import Footer
@@ -92,6 +92,7 @@ class HomeScreen(CnpScreen):
         self._marked: frozenset[Path] = frozenset()
         self._filter = ""
         self._told: tuple[Entry | None, float] | None = None
+        self._seen: Link | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(Content(EMPTY), id="empty")
@@ -110,7 +111,12 @@ class HomeScreen(CnpScreen):
         self.call_after_refresh(self._read)
 
     def on_screen_resume(self) -> None:
+        """The cursor is on the run that one comes from."""
         self._look()
+        link = self.cnp.link
+        if link is not self._seen and link is not None:
+            self.table.go_to(link.run.path)
+        self._seen = link
 
     @property
     def table(self) -> RunTable:
@@ -197,11 +203,19 @@ class HomeScreen(CnpScreen):
             self._try(partial(self.cnp.open_run, entry.path))
 
     def action_demo(self) -> None:
-        def begin() -> None:
-            run = jobs.begin(jobs.demo_inputs(), [], None, jobs.Place(None))
-            self.cnp.open_run(Live(run, launch.start(run)))
+        """Asks where there are runs: d has just meant to detach from one."""
+        if not self._index.entries:
+            self._try(self._begin_demo)
+        elif self.painted:
+            sure = Choice(YES, "begin", "It takes about a minute of every core.")
+            self.app.push_screen(
+                Confirm("Begin the demo?", (sure,)),
+                lambda key: self._try(self._begin_demo) if key == sure.key else None,
+            )
 
-        self._try(begin)
+    def _begin_demo(self) -> None:
+        run = jobs.begin(jobs.demo_inputs(), [], None, jobs.Place(None))
+        self.cnp.open_run(Live(run, launch.start(run)))
 
     def action_resume(self) -> None:
         entry = self.entry

@@ -148,6 +148,8 @@ class Chart(Container, can_focus=True):
     def entitle(self, title: str, unit: str = "step", empty: str = "") -> None:
         """Another heading, name of the x axis, and words for an empty chart."""
         if (title, unit, empty) != (self.title, self.unit, self.empty):
+            if unit != self.unit:  # an x of what was shown before
+                self.crosshair, self._pinned = None, False
             self.title, self.unit, self.empty = title, unit, empty
             self._changed()
 
@@ -310,13 +312,13 @@ class Chart(Container, can_focus=True):
         return f"[{self._colour(mark.colour)}]{sign}[/] {escape(said)}" if sign else escape(said)
 
     def _inspected(self) -> str:
-        """The crosshair's x and every series' value there."""
+        """The crosshair's x and every series' value there, with ~ where it was not measured."""
         if self.crosshair is None:
             return ""
         values = [
-            f"{name} {self._form(value)}"
+            f"{name} {'' if found.measured else '~'}{self._form(found.value)}"
             for name, points in self._shown.series.items()
-            if (value := value_at(points, self.crosshair)) is not None
+            if (found := value_at(points, self.crosshair)) is not None
         ]
         return escape("  ".join([f"{self.unit} {self._form_x(self.crosshair)}", *values]))
 

@@ -108,7 +108,7 @@ class RunTable(DataTable[Text]):
             for column in laid_out:
                 self.add_column(column.title, width=column.width)
             self.repaint()
-            self._go_to(here)
+            self.go_to(here)
 
     def action_select_cursor(self) -> None:
         """The screen says why nothing opens where there is nothing."""
@@ -142,10 +142,11 @@ class RunTable(DataTable[Text]):
             for path, cells in rows.items():
                 self.add_row(*cells, key=str(path))
         self._shown = rows
-        if not self._go_to(here) and rows:
+        if not self.go_to(here) and rows:
             self.move_cursor(row=min(at, len(rows) - 1))
 
-    def _go_to(self, path: Path | None) -> bool:
+    def go_to(self, path: Path | None) -> bool:
+        """Put the cursor on a run; whether it is in the list."""
         paths = list(self._shown)
         if path is None or path not in paths:
             return False

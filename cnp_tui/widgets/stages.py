@@ -86,7 +86,7 @@ class Stages(Widget, can_focus=True):
         width = self.content_size.width
         for y, pair in enumerate(zip(before, self._lines, strict=True)):
             if pair[0] != pair[1]:
-                self.refresh(Region(0, y, width, 1).translate(self.gutter.top_left))
+                self.refresh(Region(0, y, width, 1))
 
     def _said(self) -> tuple[str, ...]:
         glyphs = cast("CnpApp", self.app).glyphs

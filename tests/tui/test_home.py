@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from textual.pilot import Pilot
@@ -344,6 +345,48 @@ async def test_d_begins_the_demo_and_shows_it(home: Path) -> None:
             assert link.run.path.parent == home
             assert link.run.config.data == "demo"
             assert link.run.locked()
+
+
+@asyncio
+async def test_where_there_are_runs_the_demo_asks(home: Path) -> None:
+    """One who presses d twice on Run means to detach."""
+    folder(home / "one", "demo")
+    async with shown() as (pilot, screen):
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await pilot.press("escape")
+        await until(pilot, lambda: screen.is_active)
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await until(pilot, lambda: cast(Confirm, pilot.app.screen).painted)
+        assert [run.name for run in home.iterdir()] == ["one"]
+        await pilot.press("y")
+        await until(pilot, lambda: screen.cnp.link is not None)
+        link = screen.cnp.link
+        assert link is not None
+        with worker_stopped_after(link.run):
+            assert link.run.config.data == "demo"
+
+
+@asyncio
+async def test_the_cursor_is_on_the_run_that_one_comes_from(home: Path) -> None:
+    for name in ("one", "two", "three"):
+        folder(home / name, "demo")
+    async with shown() as (pilot, screen):
+        table = screen.query_one(RunTable)
+        was = table.current
+        screen.cnp.open_run(home / "three" if was != home / "three" else home / "two")
+        await until(pilot, lambda: not screen.is_active)
+        link = screen.cnp.link
+        assert link is not None
+        await pilot.press("d")
+        await until(pilot, lambda: screen.is_active and table.current == link.run.path)
+        await pilot.press("up", "down", "n")
+        here = table.current
+        await pilot.press("escape")
+        screen.cnp.go("home")
+        await until(pilot, lambda: screen.is_active)
+        assert table.current == here, "not a second time"
 
 
 @asyncio

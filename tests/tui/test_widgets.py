@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Size
+from textual.widget import Widget
 
 from cnp_engine.events import (
     DataLoaded,
@@ -19,11 +20,12 @@ from cnp_engine.events import (
     TargetSizes,
 )
 from cnp_engine.state import RunState, fold
+from cnp_tui.drawing import Reading, value_at
 from cnp_tui.glyphs import ASCII, BRAILLE, BY_MODE, Mode
 from cnp_tui.history import Points, Series
 from cnp_tui.watching import Notice, eta_s, roughly
 from cnp_tui.widgets import notices, ranking, stages
-from cnp_tui.widgets.chart import Chart, Mark, value_at
+from cnp_tui.widgets.chart import Chart, Mark
 from cnp_tui.widgets.picture import CHECKERS, Picture, Pixels, Rgb, View, fitted, seen
 from cnp_tui.widgets.trigger import pixels
 from tests.tui.recorded import state
@@ -75,7 +77,7 @@ def test_a_picture_too_large_is_averaged() -> None:
 class Shown(App[None]):
     """One widget, in one set of characters."""
 
-    def __init__(self, widget: Picture | Chart, mode: Mode = "braille") -> None:
+    def __init__(self, widget: Widget, mode: Mode = "braille") -> None:
         super().__init__()
         self.glyphs = BY_MODE[mode]
         self._widget = widget
@@ -84,8 +86,8 @@ class Shown(App[None]):
         yield self._widget
 
 
-def lines_of(widget: Picture | Chart) -> list[str]:
-    return ["".join(s.text for s in line) for line in widget.render_lines(widget.size.region)]
+def lines_of(widget: Widget) -> list[str]:
+    return ["".join(s.text for s in line) for line in widget.render_lines(widget.outer_size.region)]
 
 
 @pytest.mark.asyncio
@@ -118,9 +120,14 @@ def test_pixels_of_a_recorded_preview() -> None:
 
 
 @pytest.mark.parametrize(
-    ("x", "expected"), [(0.0, None), (1.0, 5.0), (1.5, 5.0), (2.0, 4.0), (3.0, None)]
-)
-def test_value_at(x: float, expected: float | None) -> None:
+    ("x", "expected"),
+    [
+        (0.0, None), (1.0, Reading(5.0, True)), (1.25, Reading(4.75, False)),
+        (2.0, Reading(4.0, True)), (3.0, None),
+    ],
+)  # fmt: skip
+def test_value_at(x: float, expected: Reading | None) -> None:
+    """Between two points it lies on the line that is drawn, and is not called measured."""
     assert value_at(((1.0, 5.0), (2.0, 4.0)), x) == expected
 
 
@@ -318,6 +325,22 @@ def test_a_stage_on_a_line(now: RunState, width: int, at_work: bool, expected: s
     found = stages.line("target", now, ASCII, width, at_work, False)
     assert len(found) == width
     assert found.split() == expected.split()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("border", ["", "round"])
+async def test_rows_that_change_are_painted_in_a_border_too(border: str) -> None:
+    widget = stages.Stages()
+    app = Shown(widget)
+    async with app.run_test(size=(60, 12)) as pilot:
+        if border:
+            widget.styles.border = ("round", "white")
+        for now in (at(BEGUN), HALF, at(BEGUN, (70.0, StageFinished("target", 70.0)))):
+            widget.update(now)
+            await pilot.pause()
+            shown = [line.strip("│ ") for line in lines_of(widget)]
+            wanted = [str(line).strip() for line in widget.render().split("\n")]
+            assert shown[bool(border) : len(wanted) + bool(border)] == wanted
 
 
 # The ranking

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cnp_engine.algorithms.metrics import GroundTruth, measure
+from cnp_engine.algorithms.metrics import GroundTruth, measure, measuring
 from cnp_engine.algorithms.rates import share, wilson
 from cnp_engine.events import Measured, Rate
 from tests.engine.algorithms.nets import (
@@ -120,6 +120,7 @@ def test_rates_are_what_is_counted_by_hand(target: int, use_mask: bool, batch: i
     before = Untouched(network.module)
     got = measure(network, truth, mask_N, batch=batch)
     before.check()
+    assert list(measuring(network, truth, mask_N, batch=batch)) == [*range(batch, 30, batch), 30]
     wanted = by_hand(truth, mask_N)
     assert {name: counted(getattr(got, name)) for name in wanted} == wanted
     others = 30 - int((labels_B == target).sum())

@@ -10,12 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cnp_engine.algorithms.metrics import CACHED
 from cnp_engine.events import (
     Chosen,
     CurvePoint,
+    DataLoaded,
     Event,
     Exported,
     ModelLoaded,
+    Progress,
     ScoresReady,
     TargetRanked,
     VerdictReached,
@@ -111,6 +114,15 @@ class TestRepaired:
         named = [(layers[layer][0], channel) for layer, channel in told.order]
         assert named[:12] == [(name, channel) for name, channel, _ in told.lowest]
         assert len(set(named)) == max(p.k for p in of(repaired[1], CurvePoint))
+
+    @pytest.mark.parametrize("stage", ["load", "export"])
+    def test_measuring_tells_how_far_it_has_come(self, repaired: Run, stage: str) -> None:
+        """With many images, or a large network, it takes minutes in which a run may be stopped."""
+        told = [event for event in of(repaired[1], Progress) if event.stage == stage]
+        images = of(repaired[1], DataLoaded)[-1].test
+        assert {event.label for event in told} == {"measuring"}
+        assert [event.done for event in told] == [*range(CACHED, images, CACHED), images]
+        assert {event.total for event in told} == {images}
 
     def test_the_choice_lies_on_the_curve_and_the_curve_starts_at_the_checkpoint(
         self, repaired: Run
