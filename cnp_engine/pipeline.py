@@ -26,6 +26,7 @@ from cnp_engine.events import (
     Finished,
     RunStarted,
     StageFinished,
+    StageStarted,
     Warned,
 )
 from cnp_engine.inbox import Requests
@@ -99,8 +100,11 @@ def _again(
 def _accompanied(
     events: Generator[Event, None, T], device: torch.device, seconds: dict[str, float]
 ) -> Generator[Event, None, T]:
-    """``events``, times of stages noted in ``seconds``, and every few seconds the memory in use."""
-    beat = time.monotonic()
+    """``events``, times of stages noted in ``seconds``, and every few seconds the memory in use.
+
+    A stage has not worked while whoever takes the events holds it, as a pause does.
+    """
+    beat, held = time.monotonic(), 0.0
     with contextlib.closing(events):
         while True:
             try:
@@ -108,12 +112,17 @@ def _accompanied(
             except StopIteration as stop:
                 result: T = stop.value
                 return result
+            if isinstance(event, StageStarted):
+                held = 0.0
             if isinstance(event, StageFinished) and not event.restored:
+                event = replace(event, seconds=max(0.0, event.seconds - held))
                 seconds[event.stage] = event.seconds
             if time.monotonic() - beat >= PULSE_S and not isinstance(event, Finished):
                 beat = time.monotonic()
                 yield runtime.resources(device)
+            given = time.monotonic()
             yield event
+            held += time.monotonic() - given
 
 
 def _seconds(earlier: Sequence[Event]) -> dict[str, float]:
