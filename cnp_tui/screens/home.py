@@ -48,6 +48,10 @@ There are no runs yet.
 A run goes on when this terminal closes. ? says what every key does."""
 
 
+MORE = ("home.mark", "home.compare", "home.stop", "home.delete", "home.folder", "home.copy")
+"""Keys the footer names where there is room."""
+
+
 class HomeScreen(CnpScreen):
     TOPIC = "runs"
     ABOUT = """All runs: those at work, then the one that wrote last. A run is a checkpoint that
@@ -100,7 +104,7 @@ class HomeScreen(CnpScreen):
         yield Static(id="particulars")
         yield Input(id="filter", placeholder="/ words the run has to hold; esc: all", compact=True)
         yield Input(id="folder", placeholder="o folder of runs; empty: your own", compact=True)
-        yield Footer()
+        yield Footer(also=MORE)
 
     def on_mount(self) -> None:
         for name in ("#filter", "#folder", "#empty"):

@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, Static
+from textual.widgets._footer import FooterKey
 
 from cnp_engine import launch, lock
 from cnp_engine.commands import Continue
@@ -321,6 +322,24 @@ async def test_the_cursor_waits_on_the_first_line_until_all_is_read(home: Path) 
         made(home, "new", STARTED, CANCELLED)
         await until(pilot, lambda: table.row_count == 5)
         assert table.current == here
+
+
+@asyncio
+@pytest.mark.parametrize(
+    ("width", "named"),
+    [(70, []), (100, ["Mark"]), (120, ["Mark", "Compare", "Stop", "Delete"]),
+     (200, ["Mark", "Compare", "Stop", "Delete", "Folder", "Copy command"])],
+)  # fmt: skip
+async def test_a_wide_footer_names_more_keys(width: int, named: list[str]) -> None:
+    async with shown((width, 24)) as (pilot, screen):
+
+        def keys() -> list[str]:
+            return [key.description for key in screen.query(FooterKey)]
+
+        always = ["Demo", "New run", "Resume", "Filter", "Quit", "Help", "palette"]
+        wanted = [*always[:4], *named, *always[4:]]
+        await until(pilot, lambda: [key for key in keys() if key in wanted] == wanted)
+        assert not (set(keys()) & {"Mark", "Folder"}) - set(named)
 
 
 @asyncio
