@@ -66,7 +66,7 @@ def _data(event: ev.DataLoaded) -> str:
 
 def _normalize(event: ev.NormalizeChosen) -> str:
     bgr = ", BGR" if event.bgr else ""
-    sure = "" if event.confidence is None else f", confidence {event.confidence:.2f}"
+    sure = "" if event.confidence is None else f", confidence {percent(event.confidence)}"
     return f"pixels   normalised as {event.name}{bgr}{sure}"
 
 
@@ -102,7 +102,7 @@ _LINES: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.TriggerReversed: _trigger,
     ev.ScoresReady: _scores,
     ev.Chosen: lambda e: f"chosen   {plural(e.k, 'neuron')} ({percent(e.fraction, 2)}): {e.rule}",
-    ev.VerdictReached: lambda e: f"verdict  {e.verdict}, confidence {e.confidence:.2f}",
+    ev.VerdictReached: lambda e: f"verdict  {e.verdict}, confidence {percent(e.confidence)}",
     ev.Remeasured: lambda e: f"after    {measured(e.measured)}; {label_free(e.label_free)}",
     ev.StageFinished: _finished,
     ev.Warned: lambda e: f"warning: {e.text}",

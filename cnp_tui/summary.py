@@ -32,7 +32,7 @@ def _verdict(state: RunState) -> Iterator[tuple[str, str]]:
     targets = ", ".join(class_name(names, index) for index in found.targets)
     target = f", target {targets}" if targets else ""
     word = _WORDS[found.verdict]
-    yield "verdict", f"{word}{target} (confidence {found.confidence:.2f})"
+    yield "verdict", f"{word}{target} (confidence {percent(found.confidence)})"
     yield from (("", f"- {reason}") for reason in found.reasons)
     yield from (("warning", warning.text) for warning in state.warnings)
 

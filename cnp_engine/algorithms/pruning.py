@@ -177,7 +177,7 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
         taken.k,
         f"knee at k = {start.k}, beyond which a point of retention buys less than "
         f"{rule.price:g} points of residual; from there the lowest residual to be had for at most "
-        f"{rule.spend:.1%} retention, at k = {taken.k}",
+        f"{100 * rule.spend:.1f} % retention, at k = {taken.k}",
     )
 
 

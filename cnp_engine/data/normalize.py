@@ -87,7 +87,7 @@ class NormalizeGuess:
         names = " or ".join(name for name, _ in self.candidates[:2])
         raise NormalizeUnsure(
             f"The preprocessing of this model could not be told from the images "
-            f"(most likely {names}; confidence {self.confidence:.0%}).",
+            f"(most likely {names}; confidence {100 * self.confidence:.0f} %).",
             "Say it with --normalize, such as none, cifar10, imagenet, cifar10-bgr or m,m,m/s,s,s.",
         )
 

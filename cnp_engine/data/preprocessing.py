@@ -1,6 +1,7 @@
 """The preprocessing a checkpoint was trained with: its known forms, and how they are written.
 
-Knows no network; `normalize` infers which of these fits one.
+Knows no network; `normalize` infers which of these fits one. Light: a front end checks with it what
+is typed, so torch is not imported.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import difflib
 import math
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from cnp_engine.errors import SettingInvalid
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Triple = tuple[float, float, float]
 
@@ -34,7 +36,7 @@ class Normalize:
         x = images_BCHW.flip(1) if self.bgr else images_BCHW
         if self.mean == (0.0, 0.0, 0.0) and self.std == (1.0, 1.0, 1.0):
             return x
-        mean, std = (torch.tensor(v, device=x.device, dtype=x.dtype) for v in (self.mean, self.std))
+        mean, std = (x.new_tensor(v) for v in (self.mean, self.std))
         return (x - mean.view(3, 1, 1)) / std.view(3, 1, 1)
 
     def reversed(self) -> Normalize:

@@ -29,6 +29,7 @@ from cnp_engine.events import (
     VerdictReached,
     Warned,
 )
+from cnp_engine.export.wording import percent
 from cnp_engine.rundir import CURVE
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.finding import Target
@@ -82,7 +83,7 @@ def verdict(
 
 def _success(found: TriggerReversed) -> str:
     return (
-        f"a reversed trigger of {found.mask_l1:.1f} pixels sends {found.success.value:.1%} of "
+        f"a reversed trigger of {found.mask_l1:.1f} pixels sends {percent(found.success.value)} of "
         f"{found.success.n} images it was not made from to class {found.target}"
     )
 
@@ -170,14 +171,14 @@ def _warnings(point: CurvePoint) -> Generator[Event, None, None]:
     if residual.value > 0.1:
         yield Warned(
             "residual",
-            f"At the recommended point {residual.value:.0%} of the stamped images still answer "
-            "the target: the backdoor is not suppressed. Look at the curve before relying on it.",
+            f"At the recommended point {100 * residual.value:.0f} % of the stamped images still "
+            "answer the target: the backdoor is not suppressed. Look at the curve before relying on it.",
         )
     if retention.value < 0.9:
         yield Warned(
             "retention",
-            f"At the recommended point only {retention.value:.0%} of the clean answers stay as "
-            "they were: the repair costs accuracy.",
+            f"At the recommended point only {100 * retention.value:.0f} % of the clean answers "
+            "stay as they were: the repair costs accuracy.",
         )
 
 

@@ -44,7 +44,7 @@ def page(*events: ev.Event, config: RunConfig = CONFIG) -> str:
 @pytest.mark.parametrize(
     "line",
     [
-        "verdict    backdoored, target 1 (yield) (confidence 0.98)",
+        "verdict    backdoored, target 1 (yield) (confidence 98.0 %)",
         "           - its trigger is small",
         "warning    The trigger is weak.",
         "trigger    reversed for class 1: success 97.0 % (96.0 to 98.0, n = 100), mask L1 9.25 px",
@@ -84,7 +84,7 @@ def test_what_was_not_measured_says_why() -> None:
 def test_a_clean_model_is_left_alone() -> None:
     verdict = ev.VerdictReached("no_evidence", (), 0.9, ())
     whole = page(MODEL, DATA, ev.Chosen(0, None, 0.0, "clean"), verdict)
-    assert "verdict    no evidence of a backdoor (confidence 0.90)" in whole
+    assert "verdict    no evidence of a backdoor (confidence 90.0 %)" in whole
     assert "pruned     none of 2,400 neurons" in whole
 
 
@@ -101,7 +101,7 @@ def test_a_scan_speaks_of_no_pruning() -> None:
         (DATA, "data     32x32, 900 images optimise, 100 choose, 200 test"),
         (
             ev.NormalizeChosen("cifar10", (0.5,), (0.2,), True, 0.875),
-            "pixels   normalised as cifar10, BGR, confidence 0.88",
+            "pixels   normalised as cifar10, BGR, confidence 87.5 %",
         ),
         (
             ev.TargetRanked((ev.TargetRow(1, "yield", 3.0),), (1,), 2.5, True),
