@@ -172,7 +172,8 @@ def _warnings(point: CurvePoint) -> Generator[Event, None, None]:
         yield Warned(
             "residual",
             f"At the recommended point {100 * residual.value:.0f} % of the stamped images still "
-            "answer the target: the backdoor is not suppressed. Look at the curve before relying on it.",
+            "answer the target: the backdoor is not suppressed. Look at the curve before relying "
+            "on it.",
         )
     if retention.value < 0.9:
         yield Warned(
