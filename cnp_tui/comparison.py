@@ -31,6 +31,7 @@ NAMES: dict[Curve, str] = {
     "retention": "Retention", "residual": "Residual", "ba": "BA", "asr": "ASR",
 }  # fmt: skip
 MARKS: dict[Standing, str] = {"": "  ", "best": "* ", "not told apart": "= "}
+UNPRUNED = "nothing pruned"
 LEGEND = "* best of these runs   = best, but another run's interval reaches it"
 
 
@@ -175,8 +176,18 @@ def _rates(runs: Sequence[Compared]) -> Iterator[Line]:
     for item in FIGURES:
         values = [item.find(run.state) for run in runs]
         standings = standing(values, item.better)
-        cells = tuple(Cell(rate(v), s) for v, s in zip(values, standings, strict=True))
+        cells = tuple(
+            Cell(UNPRUNED if _unpruned(run, item) else rate(value), stands)
+            for run, value, stands in zip(runs, values, standings, strict=True)
+        )
         yield Line(item.key, item.name, cells, DEFINITIONS[item.of])
+
+
+def _unpruned(run: Compared, item: _Figure) -> bool:
+    """Whether there is no figure of a purified model because there is no such model."""
+    chosen = run.state.chosen
+    whole = chosen is not None and chosen.k == 0 and run.state.remeasured is None
+    return whole and not item.key.startswith("before.")
 
 
 def standing(values: Sequence[Rate | None], better: str) -> list[Standing]:
@@ -210,11 +221,12 @@ def _times(runs: Sequence[Compared]) -> Iterator[Line]:
 
 
 def _seconds(run: Compared, what: str) -> float | None:
+    """A finished run has left out the stages that it has no time of."""
     known = {stage: run.state.stages[stage].seconds for stage in STAGES}
     if what != "total":
         return next(value for stage, value in known.items() if stage == what)
-    whole = [value for value in known.values() if value is not None]
-    return sum(whole) if len(whole) == len(STAGES) else None
+    spent = [value for value in known.values() if value is not None]
+    return sum(spent) if run.status == "finished" or len(spent) == len(STAGES) else None
 
 
 def _differences(runs: Sequence[Compared]) -> Iterator[Line]:

@@ -13,7 +13,10 @@ Mode = Literal["braille", "block", "ascii"]
 
 @dataclass(frozen=True)
 class Glyphs:
-    """``fill`` and ``rest`` of a bar, ``handle`` of a slider, ``marks`` on its scale."""
+    """``fill`` and ``rest`` of a bar, ``handle`` of a slider, marks on its scale.
+
+    Handle and marks stand on charts too, and are no sign that a series has there.
+    """
 
     mode: Mode
     fill: str
@@ -34,10 +37,10 @@ class Glyphs:
         return self.fill * full + self.rest * (width - full)
 
 
-_UNICODE = ("█", "░", "●", "▲", "│", "▀", "✓", "✗", "→", "…", "▁▂▃▄▅▆▇█")
+_UNICODE = ("█", "░", "↓", "☆", "│", "▀", "✓", "✗", "→", "…", "▁▂▃▄▅▆▇█")
 BRAILLE = Glyphs("braille", *_UNICODE)
 BLOCK = Glyphs("block", *_UNICODE)
-ASCII = Glyphs("ascii", "#", ".", "O", "^", "|", "#", "ok", "x", "->", "...", "_.-=+*#@")
+ASCII = Glyphs("ascii", "#", ".", "v", "^", "|", "#", "ok", "x", "->", "...", "_.-=+*#@")
 BY_MODE: dict[Mode, Glyphs] = {"braille": BRAILLE, "block": BLOCK, "ascii": ASCII}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -57,7 +58,7 @@ def parse(text: str, mode: Mode, curves: Curves) -> int:
     """
     bare = text.strip()
     share = bare.endswith("%") or mode == "fraction"
-    number = _number(bare.removesuffix("%").strip(), bare)
+    number = _number(bare.removesuffix("%").strip(), bare, mode)
     if share:
         return _within(round(number / 100 * curves.neurons), curves, bare)
     if mode == "threshold":
@@ -65,26 +66,34 @@ def parse(text: str, mode: Mode, curves: Curves) -> int:
             raise SettingInvalid(f"{bare} is no threshold.", "Scores go from 0 to 1.")
         return curves.under(number)
     if number != int(number):
-        raise SettingInvalid(
-            f"{bare} is no number of neurons.",
-            "Give a whole number or a share in %; m goes on to thresholds.",
-        )
+        raise SettingInvalid(f"{bare} is no number of neurons.", "A share ends in %.")
     return _within(int(number), curves, bare)
 
 
-def _number(text: str, said: str) -> float:
+_TAKES: Mapping[Mode, tuple[str, str]] = {
+    "count": ("a whole number", "24, or 1.0%"),
+    "fraction": ("a share of all neurons in %", "1.0"),
+    "threshold": ("a score from 0 to 1", "0.31, or 1.0%"),
+}
+
+
+def takes(mode: Mode) -> str:
+    """What may be typed, in a few words."""
+    what, example = _TAKES[mode]
+    return f"{what}: {example}"
+
+
+def _number(text: str, said: str, mode: Mode) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise SettingInvalid(f"{said or 'Nothing'} is no number.", "Type 24, or 1.0%.")
+        raise SettingInvalid(f"{said or 'Nothing'} is no number.", f"Type {_TAKES[mode][1]}.")
     return value
 
 
 def _within(k: int, curves: Curves, said: str) -> int:
     if not 0 <= k <= curves.end:
-        raise SettingInvalid(
-            f"{said} lies beyond the curve.", f"It goes from 0 to {curves.end} neurons."
-        )
+        raise SettingInvalid(f"{said} lies beyond the curve.", f"It ends at {curves.end} neurons.")
     return k

@@ -229,14 +229,14 @@ def _files(state: RunState, run: Path) -> Iterator[Row]:
     names = tuple(summary.get("exports", ()))
     if not names and state.exported is not None:
         names = state.exported.paths
-    paths = [_moved_along(Path(name), summary.get("run"), run) for name in names]
+    paths = [moved_along(Path(name), summary.get("run"), run) for name in names]
     folders = dict.fromkeys(path.parent for path in paths)
     for number, folder in enumerate(folders):
         yield "" if number else "exports", str(folder)
         yield "", ", ".join(path.name for path in paths if path.parent == folder)
 
 
-def _moved_along(path: Path, before: str | None, run: Path) -> Path:
+def moved_along(path: Path, before: str | None, run: Path) -> Path:
     """Where ``path`` is now that the run that was ``before`` stands at ``run``."""
     if before is None or not path.is_relative_to(before):
         return path

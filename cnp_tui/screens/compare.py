@@ -70,7 +70,7 @@ class CompareScreen(CnpScreen):
             with Vertical(id="compare-curves"):
                 with Horizontal(classes="buttons"):
                     for curve in CURVES:
-                        yield Button(NAMES[curve], id=f"curve-{curve}", compact=True)
+                        yield Button(_label(curve, self._curve), id=f"curve-{curve}", compact=True)
                 yield Chart("", unit="% of neurons pruned", form=percent, id="curves")
         yield Footer()
 
@@ -122,8 +122,7 @@ class CompareScreen(CnpScreen):
         chart.show(comparison.series(self._runs, self._curve), y_range=(0.0, 1.0))
         for curve in CURVES:
             button = self.query_one(f"#curve-{curve}", Button)
-            left, right = "[]" if curve == self._curve else "  "
-            button.label = Content(f"{left}{NAMES[curve]}{right}")
+            button.label = _label(curve, self._curve)
 
     @on(DataTable.CellHighlighted)
     def _moved(self, event: DataTable.CellHighlighted) -> None:
@@ -155,6 +154,12 @@ class CompareScreen(CnpScreen):
 
     def action_copy(self) -> None:
         clipboard.copy(self.cnp, comparison.text(self._runs), what="Table copied")
+
+
+def _label(curve: Curve, chosen: Curve) -> Content:
+    """As wide whether it is chosen or not: a button keeps the width that it began with."""
+    left, right = "[]" if curve == chosen else "  "
+    return Content(f"{left}{NAMES[curve]}{right}")
 
 
 def _look(given: Path | Link) -> Compared:

@@ -4,54 +4,32 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid, Horizontal, VerticalScroll
-from textual.content import Content
-from textual.widgets import Button, Checkbox, Input, Label, Static
+from textual.widgets import Button, Input, Label, Static
 
 from cnp_engine import commands
 from cnp_engine.errors import CnpError
 from cnp_engine.events import Rate, Remeasured
 from cnp_engine.export.wording import percent, plural
 from cnp_engine.files import absolute
+from cnp_engine.rundir import EXPORTS
 from cnp_engine.state import RunState
 from cnp_tui import clipboard, destination
 from cnp_tui.curves import NAMES, WORDS, Curves, Figure, Name
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.position import Position
 from cnp_tui.screens.base import RunScreen
+from cnp_tui.watching import moved_along
 from cnp_tui.widgets.figures import Figures, Row
 from cnp_tui.widgets.footer import Footer
+from cnp_tui.widgets.formats import FILES, FORMATS, Check, Destination
 from cnp_tui.writing import ALONE_S, Ended
-
-FORMATS: dict[str, str] = {
-    "pth": "purified.pth, in its own layout",
-    "safetensors": "purified.safetensors",
-    "masks": "mask_values.txt, every score",
-    "curve": "curve.csv",
-    "trigger": "trigger.png",
-    "report": "report.html and report.md",
-}
-"""By the name the engine knows them under."""
-
-
-class Check(Checkbox, inherit_bindings=False):
-    """Space toggles; enter is left to the screen, which writes."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "toggle_button", "Toggle", show=False, id="export.toggle",
-                tooltip="Write this format, or leave it out"),
-    ]  # fmt: skip
-
-    @property
-    def _button(self) -> Content:
-        """Ticked or not is told by the character, not by its colour alone."""
-        return Content.styled("[x]" if self.value else "[ ]", "$primary bold")
 
 
 class Body(VerticalScroll, can_focus=False, inherit_bindings=False):
@@ -87,16 +65,17 @@ class ExportScreen(RunScreen):
         super().__init__(link)
         self._clock = clock
         self._said = ""
+        self._seen = self._asked_in = str(link.run.exports)
 
     def compose(self) -> ComposeResult:
         with Body(id="body"):
             yield Static(id="what", markup=False)
             with Grid(id="formats"):
-                for name, meaning in FORMATS.items():
-                    yield Check(Content(meaning), True, compact=True, id=f"format-{name}")
+                for name in FORMATS:
+                    yield Check(name)
             with Horizontal(id="where"):
                 yield Label("to")
-                yield Input(str(self.link.run.exports), compact=True, id="to")
+                yield Destination(self._seen, compact=True, id="to")
             yield Static(id="checked", markup=False)
             with Horizontal(id="do"):
                 yield Button("Export", variant="primary", compact=True, id="write")
@@ -126,17 +105,21 @@ class ExportScreen(RunScreen):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        return tuple(name for name in FORMATS if self.query_one(f"#format-{name}", Check).value)
+        return tuple(check.format for check in self.query(Check) if check.wanted)
 
     @property
     def to(self) -> str | None:
         """The folder, None for the run's own exports."""
-        folder = absolute(self.query_one("#to", Input).value.strip() or ".")
+        folder = absolute(self._typed.strip() or ".")
         return None if folder == self.link.run.exports else str(folder)
+
+    @property
+    def _typed(self) -> str:
+        return self.query_one("#to", Input).value
 
     def _hindrance(self) -> str | None:
         """What on this screen keeps from writing."""
-        text = self.query_one("#to", Input).value
+        text = self._typed
         if not self.formats:
             return "Tick at least one format."
         if text.strip() and self.to is None:
@@ -155,10 +138,18 @@ class ExportScreen(RunScreen):
         self._say()
 
     def _check(self) -> None:
+        self._hold()
         wrong = self._hindrance()
         checked = self.query_one("#checked", Static)
         checked.set_class(wrong is not None, "-wrong")
         checked.update(wrong or self._where())
+
+    def _hold(self) -> None:
+        """In the run's own folder what stands there is written again, and the report always."""
+        own, exports = bool(self._typed.strip()) and self.to is None, self.link.run.exports
+        for check in self.query(Check):
+            stands = any((exports / name).exists() for name in FILES[check.format])
+            check.hold(own and (stands or check.format == "report"))
 
     def _where(self) -> str:
         if self.to is None:
@@ -172,11 +163,18 @@ class ExportScreen(RunScreen):
         if ended is not None:
             self._end(ended)
             if ended.well:
+                if self._typed == self._asked_in:
+                    self._leave()
                 self.call_after_refresh(self._to_written)
 
     def _end(self, ended: Ended) -> None:
         glyphs = self.cnp.glyphs
         self._said = f"{glyphs.tick if ended.well else glyphs.cross} {ended.sentence}"
+
+    def _leave(self) -> None:
+        """Out of the field, so that letters are keys again."""
+        if isinstance(self.focused, Destination):
+            self.query_one("#write").focus(scroll_visible=False)
 
     def _to_written(self) -> None:
         self.query_one(Body).scroll_to_widget(self.query_one("#done"), animate=False, top=True)
@@ -200,7 +198,7 @@ class ExportScreen(RunScreen):
             self._say()
 
     def _show_written(self, state: RunState, curves: Curves) -> None:
-        paths, measured = written(state)
+        paths, measured = written(state, self.link.run.path)
         self.set_class(measured is not None, "-measured")
         if not paths:
             self.query_one("#done", Static).update("Nothing has been written yet.")
@@ -210,14 +208,22 @@ class ExportScreen(RunScreen):
         )
         if measured is not None:
             self.query_one("#after", Figures).show(remeasured_rows(measured, curves))
-        report = self.report
-        said = "" if report is None else "o opens the report, y copies its path."
+        self._announce()
+
+    def _announce(self) -> None:
+        """The keys for the report; in a field they are letters."""
+        said = "" if self.report is None else "o opens the report, y copies its path."
+        if said and isinstance(self.focused, Destination):
+            said = f"esc leaves the field; then {said}"
         self.query_one("#report", Static).update(said)
+
+    def on_descendant_focus(self) -> None:
+        self._announce()
 
     @property
     def report(self) -> Path | None:
         """The report among what was written last."""
-        paths, _ = written(self.link.snapshot.state)
+        paths, _ = written(self.link.snapshot.state, self.link.run.path)
         return next((Path(path) for path in paths if Path(path).name == "report.html"), None)
 
     # Keys and buttons
@@ -227,15 +233,17 @@ class ExportScreen(RunScreen):
         if self.desk.asked is not None:
             self.notify("It is being written already.", severity="warning")
         elif wrong is not None:
+            self._end(Ended(False, "Nothing was written."))
+            self._say()
             self.notify(wrong, severity="warning", markup=False)
         elif elsewhere is not None:
-            self._said = f"{self.cnp.glyphs.cross} Nothing was written: {elsewhere}"
+            self._end(Ended(False, f"Nothing was written: {elsewhere}"))
             self._say()
         else:
             self._write()
 
     def _write(self) -> None:
-        self._said = ""
+        self._said, self._asked_in = "", self._typed
         wanted = commands.Export(self.position.k, self.formats, self.to)
         try:
             self.writing.ask(wanted, self._clock())
@@ -260,11 +268,22 @@ class ExportScreen(RunScreen):
         event.stop()
         self.action_write()
 
-    def on_input_changed(self) -> None:
-        self._check()
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.value != self._seen:
+            self._seen = event.value
+            self._another()
 
     def on_checkbox_changed(self) -> None:
+        self._another()
+
+    def _another(self) -> None:
+        """What was said was of what was set before."""
+        self._said = ""
         self._check()
+        self._say()
+
+    def action_leave_field(self) -> None:
+        self._leave()
 
     def action_scroll(self, way: int) -> None:
         body = self.query_one(Body)
@@ -309,16 +328,21 @@ def _value(figure: Figure) -> str:
     return f"{'' if figure.exact else '~'}{percent(figure.value)}"
 
 
-def written(state: RunState) -> tuple[tuple[str, ...], Remeasured | None]:
-    """Paths written last, and what of them was measured."""
-    exported = state.exported
+def written(state: RunState, run: Path) -> tuple[tuple[str, ...], Remeasured | None]:
+    """Paths written last, where they are now that the run is at ``run``; what was measured."""
+    exported, summary = state.exported, state.summary or {}
     if exported is None:
         return (), None
     if exported.copy:
-        copied = state.copied
-        return exported.paths, copied if copied and copied.path in exported.paths else None
-    reports = [] if state.summary is None else state.summary.get("exports") or []
-    return tuple(dict.fromkeys((*exported.paths, *map(str, reports)))), state.remeasured
+        paths, copied = exported.paths, state.copied
+        measured = copied if copied and copied.path in paths else None
+        return _placed(moved_along(Path(p), summary.get("run"), run) for p in paths), measured
+    names = (Path(p).name for p in (*exported.paths, *summary.get("exports", ())))
+    return _placed(run / EXPORTS / name for name in names), state.remeasured
+
+
+def _placed(paths: Iterable[Path]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(str, paths)))
 
 
 def _headed(measured: Remeasured | None, position: Position) -> str:

@@ -111,7 +111,17 @@ def sections(screen: Screen[object]) -> Iterator[Section]:
     app = cast("CnpApp", screen.app)
     if isinstance(app.link, Replay):
         yield Section("Of the replay", tuple(_merged(app, Binding.make_bindings(app.REPLAY))))
-    yield Section("Everywhere", tuple(_rows(app)))
+    taken = _taken(screen)
+    free = (b for b in bindings(type(app)) if taken.get(b.key, b.description) == b.description)
+    yield Section("Everywhere", tuple(_merged(app, free)))
+
+
+def _taken(screen: Screen[object]) -> dict[str, str]:
+    """By key, what it does on the screen and in the widget that has the focus there."""
+    focused = screen.focused
+    nodes: list[DOMNode] = [screen] if focused is None else [screen, focused]
+    bound = {each.key: each.description for node in nodes for each in bindings(type(node))}
+    return bound | dict.fromkeys(getattr(focused, "TAKES", ""), "")
 
 
 def _rows(node: DOMNode) -> Iterator[Row]:

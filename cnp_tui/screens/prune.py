@@ -25,13 +25,14 @@ from cnp_tui.link import Link, Snapshot
 from cnp_tui.messages import Moved, Rested
 from cnp_tui.position import Position
 from cnp_tui.requests import Desk
-from cnp_tui.scale import parse
+from cnp_tui.scale import parse, takes
 from cnp_tui.screens.base import RunScreen
 from cnp_tui.widgets.chart import Chart
 from cnp_tui.widgets.figures import Figures, rows
 from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.layer_map import Layers
 from cnp_tui.widgets.slider import Marks, Slider, Typed
+from cnp_tui.widgets.value import Value
 
 SETTING = ("export", "recommended", "undo", "redo", "type", "mode", "layers", "zoom", "copy")
 """Actions on a curve."""
@@ -98,7 +99,7 @@ class PruneScreen(RunScreen):
             yield Static(id="said", markup=False)
             with Horizontal(id="typing"):
                 yield Label(id="kind")
-                yield Input(compact=True, restrict=r"[0-9.]*%?", select_on_focus=False, id="typed")
+                yield Value(id="typed")
                 yield Label(id="meant", markup=False)
             yield Figures(id="figures")
             with Horizontal(id="lower"):
@@ -128,7 +129,7 @@ class PruneScreen(RunScreen):
 
     def show(self, snapshot: Snapshot) -> None:
         state = snapshot.state
-        self.set_class(not state.curve, "-empty")
+        self._be_empty(not state.curve)
         if not state.curve:
             self.query_one("#why", Static).update(pruning.why_empty(snapshot, self.link.run.path))
             return
@@ -144,6 +145,14 @@ class PruneScreen(RunScreen):
         self._hear(snapshot)
         self._catch_up()
         self._paint()
+
+    def _be_empty(self, empty: bool) -> None:
+        """A slider that is not shown takes no keys."""
+        if empty != self.query_one("#body").disabled:
+            self.query_one("#body").disabled = empty
+            if not empty:
+                self.slider.focus()
+        self.set_class(empty, "-empty")
 
     def _catch_up(self) -> None:
         """Ask, once, what could not be asked where the slider rests: the run has finished since,
@@ -329,7 +338,7 @@ class PruneScreen(RunScreen):
 
     def on_typed(self, message: Typed) -> None:
         message.stop()
-        before = self.query_one("#typed", Input).value if self.has_class("-typing") else ""
+        before = self.query_one(Value).value if self.has_class("-typing") else ""
         self._open(before + message.text)
 
     def action_type(self) -> None:
@@ -339,17 +348,14 @@ class PruneScreen(RunScreen):
         mode = self.position.mode
         self.query_one("#kind", Label).update(f"{mode}:")
         self.add_class("-typing")
-        typed = self.query_one("#typed", Input)
-        typed.value = text
-        typed.cursor_position = len(text)
+        self.query_one(Value).open(text)
         self._meant(text)
-        typed.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         self._meant(event.value)
 
     def _meant(self, text: str) -> None:
-        said = "24, 1.0%, or a threshold like 0.31; enter sets it, esc leaves it"
+        said = takes(self.position.mode)
         if text:
             try:
                 said = f"= {plural(parse(text, self.position.mode, self.curves), 'neuron')}"
@@ -361,7 +367,8 @@ class PruneScreen(RunScreen):
         try:
             k = parse(event.value, self.position.mode, self.curves)
         except SettingInvalid:
-            return  # the sentence stands beside it
+            event.input.select_all()  # what is wrong stands beside it; the next key begins anew
+            return
         self._close()
         self._set(k)
 

@@ -16,7 +16,8 @@ from cnp_tui.curves import LABEL_FREE, NAMES, TRUTH, WORDS, Curves, Figure, Name
 from cnp_tui.glossary import DEFINITIONS
 
 CAPTION = "retention, residual: label-free, on images that optimised nothing"
-MEASURED = "BA, ASR, RA: against the attack given"
+ATTACKED = "against the attack given"
+UNATTACKED = "no attack was given: ASR and RA are not known"
 BETWEEN = "~ interpolated"
 UNMEASURED = "no ground truth was given: BA, ASR and RA are not known"
 
@@ -74,12 +75,22 @@ def table(rows: Sequence[Row], width: int) -> Content:
 
 def _caption(rows: Sequence[Row], width: int) -> str:
     """The longest way to say it that fits."""
-    truth = any(row.name in TRUTH for row in rows)
-    known, short = (MEASURED, "BA, ASR, RA: measured") if truth else (UNMEASURED, "no BA or ASR")
+    known, short = _of_truth([row.name for row in rows])
     free = "label-free: " + ", ".join(LABEL_FREE)
     sign = f"{BETWEEN}.  " if any(_between(row) for row in rows) else ""
     ways = (f"{CAPTION}.  {known}", f"{free}.  {known}", f"{free}; {short}", free, "label-free")
     return next((f"{sign}{way}" for way in ways if len(sign + way) <= width), sign.strip())
+
+
+def _of_truth(names: Sequence[Name]) -> tuple[str, str]:
+    """What figures with ground truth are against, in many words and in few; BA needs no attack."""
+    truth = [WORDS[name] for name in names if name in TRUTH]
+    attacked = [word for word in truth if word != WORDS["ba"]]
+    if not truth:
+        return UNMEASURED, "no BA or ASR"
+    if not attacked:
+        return UNATTACKED, "no attack given"
+    return f"{', '.join(attacked)}: {ATTACKED}", f"{', '.join(truth)}: measured"
 
 
 def _between(row: Row) -> bool:

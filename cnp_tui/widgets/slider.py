@@ -28,7 +28,6 @@ REST_S = 0.2
 
 TEN = 10
 PAGE = 0.05
-TYPED = "0123456789."
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,9 @@ class Slider(Widget, can_focus=True):
     DEFAULT_CSS = """
     Slider { height: 3; width: 1fr; }
     """
+
+    TAKES: ClassVar[str] = "0123456789."
+    """They begin a typed value."""
 
     ALLOW_SELECT = False  # a drag would select text, and paint the whole screen for every cell
 
@@ -268,7 +270,7 @@ class Slider(Widget, can_focus=True):
     # Typing
 
     def on_key(self, event: events.Key) -> None:
-        if event.character and event.character in TYPED:
+        if event.character and event.character in self.TAKES:
             event.stop()
             self.post_message(Typed(event.character))
 

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, DataTable, Static
 
 from cnp_engine.events import Rate
+from cnp_engine.export.wording import seconds
 from cnp_tui import comparison
 from cnp_tui.app import CnpApp
 from cnp_tui.comparison import Compared
@@ -82,6 +83,21 @@ def test_a_run_before_its_figures_says_so() -> None:
     assert (cells["verdict"], cells["after.ba"], cells["seconds.total"]) == ("not measured",) * 3
 
 
+def test_a_clean_run_says_that_nothing_was_pruned_and_what_its_stages_took() -> None:
+    clean = compared(recorded("clean"))
+    lines = comparison.lines([clean, compared(recorded("demo"))])
+    cells = {line.key: line.cells[0] for line in lines}
+    after = [key for key in cells if key.startswith(("after.", "label_free."))]
+    assert {cells[key].text for key in after} == {"nothing pruned"}
+    assert "98.5 %" in cells["before.ba"].text
+    assert cells["before.asr"].text == "not measured"
+    spent = [stage.seconds for stage in clean.state.stages.values() if stage.seconds is not None]
+    assert 0 < len(spent) < len(clean.state.stages)
+    assert cells["seconds.total"].text == seconds(sum(spent))
+    under_way = replace(clean, status="running")
+    assert comparison.table([under_way])[0]["seconds"]["total"] is None
+
+
 def test_curves_by_share_of_neurons() -> None:
     runs = [compared(recorded("demo")), compared(recorded("unlabelled"))]
     retention = comparison.series(runs, "retention")
@@ -132,6 +148,23 @@ async def test_curves_by_key_and_by_mouse() -> None:
         assert chart.title == "BA"
         table = screen.query_one("#compare-table").region
         assert table.right <= screen.query_one("#compare-curves").region.x
+
+
+@asyncio
+async def test_every_curve_is_named_whole_whichever_is_shown() -> None:
+    async with comparing(recorded("demo"), recorded("clean")) as (pilot, screen):
+        buttons = list(screen.query(Button))
+        for at in range(len(buttons)):
+            names = [str(button.label) for button in buttons]
+            assert [name[0] + name[-1] for name in names] == [
+                "[]" if number == at else "  " for number in range(len(buttons))
+            ]
+            assert all(
+                len(name) + 2 <= button.region.width
+                for name, button in zip(names, buttons, strict=True)
+            )
+            await pilot.press("v")
+            await pilot.pause()
 
 
 @asyncio

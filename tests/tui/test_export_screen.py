@@ -22,8 +22,9 @@ from cnp_engine.events import (
 )
 from cnp_tui.app import CnpApp
 from cnp_tui.position import Position
-from cnp_tui.screens.export import FORMATS, ExportScreen
+from cnp_tui.screens.export import ExportScreen
 from cnp_tui.widgets.figures import Figures
+from cnp_tui.widgets.formats import FORMATS
 from tests.tui.alone import Alone
 from tests.tui.recorded import Recorded, recorded, state
 from tests.tui.screens import toasts, until, watching
@@ -100,7 +101,7 @@ async def test_without_the_slider_it_is_the_recommended_point() -> None:
         await pilot.pause()
         assert "6 of 600 neurons suppressed (1.00 %, the recommended point)" in text(app, "what")
         assert "Written with 6 neurons suppressed" in text(app, "done"), "the run's own export"
-        assert "/runs/recorded/exports/report.html" in text(app, "done")
+        assert REPORT in text(app, "done"), "where the run lies now, not where it was written"
 
 
 @pytest.mark.asyncio
@@ -140,10 +141,11 @@ async def test_ticks_are_told_without_colour() -> None:
 
 
 @pytest.mark.asyncio
-async def test_nothing_ticked_is_nothing_to_write() -> None:
+async def test_nothing_ticked_is_nothing_to_write(tmp_path: Path) -> None:
     link = state("answering")
     app = exporting(link)
     async with app.run_test(size=NORMAL) as pilot:
+        app.screen.query_one("#to", Input).value = str(tmp_path)
         for box in app.screen.query(Checkbox):
             box.value = False
         await pilot.pause()

@@ -322,7 +322,7 @@ async def test_a_typed_value_is_judged_as_it_is_typed_and_letters_fire_nothing()
         assert "= 9 neurons" in text(app, "meant")
         await pilot.press("9")
         await pilot.pause()
-        assert "goes from 0 to 30 neurons" in text(app, "meant")
+        assert "ends at 30 neurons" in text(app, "meant")
         await pilot.press("backspace", "backspace", "backspace")
         await pilot.pause()
         assert isinstance(app.screen, PruneScreen)
@@ -501,6 +501,7 @@ async def test_the_curve_appears_when_it_comes() -> None:
         await heard(pilot, link, *(record.value for record in recorded("demo", "sweep").records))
         assert not screen_of(app).has_class("-empty")
         assert "of 600" in text(app, "words")
+        await until(pilot, lambda: screen_of(app).slider.has_focus, "the slider takes keys")
 
 
 @pytest.mark.asyncio
@@ -530,8 +531,8 @@ async def test_marks_are_told_by_sign_and_by_colour() -> None:
         chart = app.screen.query_one(Chart)
         told = chart._border_subtitle
         assert told is not None
-        assert told.plain.split("   ")[:3] == ["neurons", "● here at 16", "▲ recommended at 6"]
+        assert told.plain.split("   ")[:3] == ["neurons", "↓ here at 16", "☆ recommended at 6"]
         assert told.plain.endswith("│ the reference's 1 % at 6")
         assert len({str(span.style) for span in told.spans}) == 3
         canvas = chart.query_one("#plot", Canvas)
-        assert {"●", "▲"} <= set(canvas._buffer[0])
+        assert {"↓", "☆"} <= set(canvas._buffer[0])

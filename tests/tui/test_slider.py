@@ -204,11 +204,11 @@ async def test_the_rows_tell_position_marks_and_range() -> None:
         await pilot.pause()
         track, marks, legend = app.slider.render().plain.split("\n")
         scale = app.slider.scale
-        assert track == "●" + "░" * 59
-        assert marks[scale.cell(28)] == "▲"
+        assert track == "↓" + "░" * 59
+        assert marks[scale.cell(28)] == "☆"
         assert marks[scale.cell(24)] == "│"
         assert marks[scale.cell(1)] == "'"
-        assert legend.startswith("0  ▲ recommended 28   │ 24")
+        assert legend.startswith("0  ☆ recommended 28   │ 24")
         assert legend.endswith("120")
         assert len(legend) == 60
 
