@@ -14,6 +14,7 @@ from typing import Any
 
 from cnp_engine import settings
 from cnp_engine.config import RunConfig, under
+from cnp_engine.data.preprocessing import parse_normalize
 from cnp_engine.errors import CnpError, RunExists, RunMissing, SettingInvalid
 from cnp_engine.export.command import command_line
 from cnp_engine.files import absolute
@@ -74,7 +75,7 @@ class Draft:
         return text if text in choices(known) else str(known.default)
 
     def problem(self, key: str) -> CnpError | None:
-        """What is wrong with the text of one setting, by the parser that ``--set`` uses."""
+        """What is wrong with the text of one setting, by the parser that takes it in the end."""
         if key == OUT:
             return None
         text = self.given.get(key)
@@ -82,6 +83,8 @@ class Draft:
             return _NEEDED.get(key)
         try:
             under(self.preset, key).parse(text)
+            if key == "normalize":
+                parse_normalize(text)
         except SettingInvalid as error:
             return error
         return None

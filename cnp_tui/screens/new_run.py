@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar
 
 from textual import on, work
 from textual.actions import SkipAction
@@ -15,11 +14,11 @@ from textual.widgets import Button, Input, OptionList, TabbedContent, TabPane, T
 
 from cnp_engine import launch
 from cnp_engine.errors import CnpError
-from cnp_engine.files import absolute
 from cnp_engine.rundir import RunDirectory
-from cnp_tui import bridge, clipboard, draft, jobs, told
+from cnp_tui import bridge, clipboard, jobs, told
 from cnp_tui.aside import aside
-from cnp_tui.draft import CATALOGUE, EMPTY, OUT, Draft
+from cnp_tui.draft import EMPTY, Draft
+from cnp_tui.form import FIELDS, PARTS, TITLES, Findings, Part, following, part_of, place
 from cnp_tui.link import Live
 from cnp_tui.messages import Accepted, Edited, Forced, Inspected, Wanted
 from cnp_tui.screens.base import CnpScreen
@@ -28,24 +27,13 @@ from cnp_tui.widgets.field import Field
 from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.late import late
 from cnp_tui.widgets.model_pane import ModelPane
+from cnp_tui.widgets.parts import Parts, title
 from cnp_tui.widgets.review_pane import ReviewPane
 from cnp_tui.widgets.settings_form import SettingsForm
 from cnp_tui.widgets.truth_pane import TruthPane
 
-Part = Literal["model", "data", "truth", "settings", "review"]
-PARTS: tuple[Part, ...] = get_args(Part)
-TITLES: Mapping[Part, str] = {
-    "model": "Model", "data": "Data", "truth": "Ground truth", "settings": "Settings",
-    "review": "Review",
-}  # fmt: skip
-
-FIELDS: Mapping[str, Part] = {
-    "model": "model", "data": "data", "clean": "data", "normalize": "data", "clean_dir": "data",
-    "attack": "truth", "trigger": "truth", OUT: "review",
-}  # fmt: skip
-"""Where a setting has a field of its own; every other is in the list of settings."""
-
 LEFT = "as you left it; esc, then c empties it"
+LOOKING = "looking into what was entered, then on"
 
 REST_S = 0.3
 """How long typing rests before the disk is asked whether files are there."""
@@ -64,6 +52,8 @@ class NewRunScreen(CnpScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave_field", "Leave", id="new.leave",
                 tooltip="Out of the field; what was typed stays"),
+        Binding("escape", "leave_screen", "Back", show=False, id="new.back.escape",
+                tooltip="One level back, where no field is being typed in"),
         Binding("f1", "field_help", "Help", key_display="F1", id="new.help",
                 tooltip="What can be done on this screen, also while typing"),
         Binding("s", "start", "Start", id="new.start", tooltip="Start the run as it stands"),
@@ -94,9 +84,8 @@ class NewRunScreen(CnpScreen):
         super().__init__()
         self._cleared = EMPTY
         self._left = False
-        self._missing: Mapping[str, CnpError] = {}
-        self._refused: dict[str, CnpError] = {}
-        self._looked_into: set[str] = set()
+        self._found = Findings()
+        self._waiting = 0
         self._tried = False
         self._starting = False
         self.devices_asked = False
@@ -108,9 +97,9 @@ class NewRunScreen(CnpScreen):
             "model": ModelPane(kept.models), "data": DataPane(kept.sources),
             "truth": TruthPane(kept.attacks), "settings": SettingsForm(), "review": ReviewPane(),
         }  # fmt: skip
-        with TabbedContent(id="parts"):
-            for number, part in enumerate(PARTS, 2):
-                with TabPane(f"F{number} {TITLES[part]}", id=part):
+        with Parts(id="parts"):
+            for part in PARTS:
+                with TabPane(title(part), id=part):
                     yield panes[part]
         yield Footer()
 
@@ -131,7 +120,8 @@ class NewRunScreen(CnpScreen):
             self.query_one(SettingsForm).offer_devices(told.devices(found))
 
     def say(self) -> None:
-        self.headline.say(f"cnp   {self.TOPIC}", LEFT if self._left else "")
+        left = LEFT if self._left else ""
+        self.headline.say(f"cnp   {self.TOPIC}", LOOKING if self._waiting else left)
 
     # What is typed
 
@@ -159,6 +149,7 @@ class NewRunScreen(CnpScreen):
         """Every way of setting something comes through here."""
         changed = self.draft.put(key, text)
         if changed != self.draft:
+            self.workers.cancel_group(self, "entered")  # that was of another text
             self.draft = changed
             self._bring_up_to_date()
             self._ask_disk()
@@ -172,7 +163,7 @@ class NewRunScreen(CnpScreen):
 
     def _look_into(self, key: str) -> None:
         if key == "model":
-            self.query_one(ModelPane).look_into(self.draft.text("model"))
+            self.query_one(ModelPane).look_into(self.draft.text(key).strip())
         if key in ("data", "clean", "clean_dir") and not self.draft.problem(key):
             config = self.draft.config()
             asked = (self.draft.text("data").strip(), config.clean, config.clean_dir)
@@ -184,63 +175,41 @@ class NewRunScreen(CnpScreen):
         await self._find_missing()
 
     async def _find_missing(self) -> None:
-        now = self.draft
-        self._missing = await aside(lambda: draft.missing(now))
+        await self._found.ask_disk(self.draft)
         with late():
             self._bring_up_to_date()
 
     @on(Inspected)
     def _inspected(self, event: Inspected) -> None:
-        path = str(absolute(event.path)) if event.path else ""
-        self._refused.pop(path, None)
-        self._looked_into.add(path)
-        if event.trouble is not None:
-            self._refused[path] = event.trouble
+        self._found.judge(event.path, event.trouble)
         self._bring_up_to_date()
 
     # What is wrong
 
-    def problems(self) -> dict[str, CnpError]:
-        """By field, in the order in which they are met."""
-        found = {**self._missing, **self.draft.problems()}
-        model = self.draft.text("model").strip()
-        refused = self._refused.get(str(absolute(model))) if model else None
-        if refused is not None and "model" not in found:
-            found["model"] = refused
-        return {key: found[key] for key in (*CATALOGUE, OUT) if key in found}
-
-    @property
-    def _looking(self) -> bool:
-        """Whether nobody can say yet what the model is."""
-        model = self.draft.text("model").strip()
-        return bool(model) and str(absolute(model)) not in self._looked_into
-
-    def _bring_up_to_date(self) -> None:
-        problems = self.problems()
-        met = {  # an untouched field is no mistake before a start was tried
+    def _met(self) -> dict[str, CnpError]:
+        """An untouched field is no mistake before a start was tried."""
+        problems = self._found.problems(self.draft)
+        return {
             key: error for key, error in problems.items() if self._tried or self.draft.text(key)
         }
+
+    def _bring_up_to_date(self) -> None:
+        met = self._met()
         for field in self.query(Field):
             field.show(self.draft.text(field.key), met.get(field.key))
         self.query_one(SettingsForm).show(self.draft, met)
-        self.query_one(ReviewPane).show(self.draft, problems, self._looking)
+        looking = self._found.looking(self.draft)
+        self.query_one(ReviewPane).show(self.draft, self._found.problems(self.draft), looking)
+        self.query_one(Parts).mark({part_of(key) for key in met})
 
     # Going about
 
     @property
     def part(self) -> Part:
-        active = self.query_one("#parts", TabbedContent).active
-        return next(part for part in PARTS if part == active)
-
-    def _turn_to(self, part: Part) -> None:
-        """Nothing keeps the focus: hidden with it, a button hands it to its hidden neighbour,
-        whose part then comes back for a moment and takes the focus of the new one along."""
-        if part != self.part:
-            self.set_focus(None)
-        self.query_one("#parts", TabbedContent).active = part
+        return self.query_one(Parts).part
 
     def action_part(self, part: Part) -> None:
-        self._turn_to(part)
+        self.query_one(Parts).turn_to(part)
         self.call_after_refresh(self._focus_in, part)
 
     def _focus_in(self, part: Part) -> None:
@@ -258,6 +227,8 @@ class NewRunScreen(CnpScreen):
         """Over a slow link one types ahead: until there is a field, letters are no commands."""
         if action in ("leave_field", "field_help"):  # elsewhere the same keys mean the same
             return isinstance(self.focused, Input)
+        if action == "leave_screen":
+            return not isinstance(self.focused, Input)
         return self._ready or action == "back"
 
     def _be_ready(self) -> None:
@@ -281,11 +252,43 @@ class NewRunScreen(CnpScreen):
 
     @on(Accepted)
     def _accepted(self, event: Accepted) -> None:
-        """Enter in a field leads on: to the next field of the part, then to the next part."""
+        """Enter in a field leads on, unless something is wrong there; at once where that is known.
+
+        Otherwise the disk and the look into the model are waited for.
+        """
         event.stop()
-        fields = [key for key, part in FIELDS.items() if part == self.part]
-        if self.part != "model" and event.key in fields[:-1]:
-            self._field(fields[fields.index(event.key) + 1]).take_focus()
+        if self._found.settled(self.draft, event.key):
+            self._lead_on(event.key)
+        else:
+            self._wait_to_lead_on(event.key)
+
+    @work(group="entered", exclusive=True)
+    async def _wait_to_lead_on(self, key: str) -> None:
+        here = (self.focused, self._field(key).line)
+        self._wait(+1)
+        try:
+            await self._find_missing()
+            while key == "model" and key not in self._met() and self._found.looking(self.draft):
+                self._look_into(key)  # a highlighted other may have been asked about since
+                await self._found.next_verdict()
+                await self._find_missing()
+            with late():
+                if self.part == FIELDS[key] and self.focused in here:
+                    self._lead_on(key)
+        finally:
+            self._wait(-1)
+
+    def _wait(self, more: int) -> None:
+        self._waiting += more
+        self.say()
+
+    def _lead_on(self, key: str) -> None:
+        """To the next field of the part, then to the next part."""
+        if key in self._met() or (key == "data" and self.query_one(DataPane).nothing_there):
+            return
+        then = following(key)
+        if then is not None:
+            self._field(then).take_focus()
         else:
             self.action_next(1) if self.part != "review" else self._focus_in("review")
 
@@ -294,8 +297,8 @@ class NewRunScreen(CnpScreen):
         self.show_field(event.key)
 
     def show_field(self, key: str) -> None:
-        part = FIELDS.get(key, "settings")
-        self._turn_to(part)
+        part = part_of(key)
+        self.query_one(Parts).turn_to(part)
         if part == "settings":
             self.query_one(SettingsForm).go_to(key)
         else:
@@ -303,6 +306,9 @@ class NewRunScreen(CnpScreen):
 
     def action_leave_field(self) -> None:
         self.query_one(Tabs).focus()
+
+    def action_leave_screen(self) -> None:
+        self.action_back()
 
     def action_field_help(self) -> None:
         self.cnp.action_help()
@@ -315,12 +321,12 @@ class NewRunScreen(CnpScreen):
         self.action_part("review")
 
     def action_find(self) -> None:
-        self._turn_to("model")
+        self.query_one(Parts).turn_to("model")
         self.query_one(ModelPane).find(self.draft.text("model").strip())
         self.query_one("#checkpoints", OptionList).focus()
 
     def action_filter(self) -> None:
-        self._turn_to("settings")
+        self.query_one(Parts).turn_to("settings")
         self.call_after_refresh(self.query_one(SettingsForm).filter)
 
     def action_reset(self) -> None:
@@ -336,7 +342,8 @@ class NewRunScreen(CnpScreen):
             self.notify("c brings back what was typed.", title="Cleared")
         elif self.draft == EMPTY:
             self.notify("There is nothing to clear.", severity="warning")
-        self._missing, self._tried, self._left = {}, False, False
+        self._found.forget_disk()
+        self._tried, self._left = False, False
         self.say()
         self._show_again()
 
@@ -355,7 +362,7 @@ class NewRunScreen(CnpScreen):
     async def _start(self) -> None:
         self._tried = True
         await self._find_missing()
-        wrong = self.problems()
+        wrong = self._found.problems(self.draft)
         if wrong:
             key, error = next(iter(wrong.items()))
             self.cnp.tell(error)
@@ -375,9 +382,9 @@ class NewRunScreen(CnpScreen):
         typed = self.draft.text
         self.cnp.prefer(
             self.cnp.preferences.used(
-                models=_place(typed("model")),
+                models=place(typed("model")) or None,
                 sources=typed("data").strip(),
-                attacks=_place(typed("attack")),
+                attacks=place(typed("attack")) or None,
             )
         )
 
@@ -390,7 +397,3 @@ class NewRunScreen(CnpScreen):
 def _begin(wanted: Draft) -> RunDirectory:
     place = jobs.Place(wanted.place(), wanted.force)
     return jobs.begin(wanted.values(), (), None, place)
-
-
-def _place(text: str) -> str | None:
-    return str(absolute(text.strip())) if text.strip() else None

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widgets import Label
 
 from cnp_engine.config import SOURCE_NAMES, SOURCE_PREFIXES
-from cnp_engine.errors import CnpError
+from cnp_engine.errors import CnpError, DataMissing
 from cnp_tui import bridge, told
 from cnp_tui.completion import Rules
 from cnp_tui.draft import LABELS
@@ -57,6 +57,7 @@ class DataPane(Vertical):
         self._recent = tuple(recent)
         self._asked: Asked | None = None
         self._known: dict[Asked, Mapping[str, Any]] = {}
+        self._empty: Asked | None = None
 
     def compose(self) -> ComposeResult:
         source = PathInput(SOURCES, self._recent, "folder, zip, .npz, cifar10:DIR or demo")
@@ -81,6 +82,11 @@ class DataPane(Vertical):
             self._asked = asked
             self._survey(asked)
 
+    @property
+    def nothing_there(self) -> bool:
+        """Whether the source was looked at and there are no images in it."""
+        return self._asked is not None and self._asked == self._empty
+
     @work(group="survey", exclusive=True)
     async def _survey(self, asked: Asked) -> None:
         await asyncio.sleep(REST_S)
@@ -96,6 +102,7 @@ class DataPane(Vertical):
                 )
             except CnpError as error:
                 hint = told.in_form(error.todo)
+                self._empty = asked if isinstance(error, DataMissing) else None
                 await self._show((Told("data", error.what, "bad"), Told("to do", hint)), ())
                 return
         await self.tell(asked, self._known[asked])

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
-from cnp_engine.errors import CnpError
+from cnp_engine.errors import CheckpointUnreadable, CnpError
 from cnp_engine.export.wording import plural
 from cnp_engine.files import absolute
 from cnp_tui import bridge, told
@@ -157,7 +157,8 @@ class ModelPane(Vertical):
         place = absolute(path) if path else Path()
         stamp = await aside(lambda: _stamp(place))
         if not path or stamp is None:
-            self.tell(path, ((), None))
+            folder = bool(path) and await aside(place.is_dir)
+            self.tell(path if folder else "", ((), _folder_given(place) if folder else None))
             return
         if stamp not in self._known:
             self._show((Told("", f"Looking into {place.name} ..."),))
@@ -165,7 +166,7 @@ class ModelPane(Vertical):
         self.tell(path, self._known[stamp])
 
     def tell(self, path: str, known: Known) -> None:
-        """What is known of the file at ``path``."""
+        """What is known of the file at ``path``; empty where none is, as there may be one later."""
         self._asked = path
         rows, trouble = known
         self._show(rows)
@@ -194,6 +195,10 @@ async def _ask(place: Path) -> Known:
     elif found["error_code"]:
         trouble = revive(found["error_code"], found["norm"] or "", "Give another model.")
     return (name, *told.checkpoint(found)), trouble
+
+
+def _folder_given(place: Path) -> CnpError:
+    return CheckpointUnreadable(f"{place} is a folder.", "Give a checkpoint that is in it.")
 
 
 def _stamp(place: Path) -> _Stamp | None:

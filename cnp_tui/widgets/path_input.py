@@ -1,4 +1,6 @@
-"""A line that holds a path: completed while it is typed, and what was used before when empty.
+"""A line that holds a path: completed while it is typed; down lists what was used before.
+
+No list opens unasked: it lies over what is below the line.
 
 Folders are read aside, one at a time, the newest text first: typing goes on whatever a disk does.
 """
@@ -27,6 +29,8 @@ from cnp_tui.completion import ANYTHING, Candidate, Listing, Rules
 
 PATIENCE_S = 3.0
 """After which a folder that does not answer is left alone."""
+
+BEFORE = "; down: used before"
 
 Read = Callable[[str, Rules], Listing]
 
@@ -87,7 +91,7 @@ class _Completes(Suggester):
 
 
 class PathInput(Vertical):
-    """``recent`` is shown while nothing is typed. ``read`` is the one look at the disk."""
+    """``recent`` is offered while nothing is typed. ``read`` is the one look at the disk."""
 
     class Changed(Message):
         """What is typed, at every key."""
@@ -116,7 +120,7 @@ class PathInput(Vertical):
         self.rules = rules
         self.recent = tuple(recent)
         self.line = Line(
-            placeholder=placeholder,
+            placeholder=f"{placeholder}{BEFORE}" if recent else placeholder,
             suggester=_Completes(self),
             compact=True,
             select_on_focus=False,
@@ -281,10 +285,6 @@ class PathInput(Vertical):
 
     def on_descendant_blur(self) -> None:
         self.close()
-
-    def on_descendant_focus(self) -> None:
-        if not self.line.value:
-            self._open_recent()
 
     @on(OptionList.OptionSelected)
     def _clicked(self, event: OptionList.OptionSelected) -> None:

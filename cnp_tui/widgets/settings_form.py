@@ -62,6 +62,18 @@ class Editor(Input):
             listed.action_cursor_up()
 
 
+class Choices(OptionList):
+    """What a setting can be, in place of a line to type it in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "Leave", id="choices.leave",
+                tooltip="Back to the list of settings"),
+    ]  # fmt: skip
+
+    def action_leave(self) -> None:
+        self.screen.query_one("#catalogue", OptionList).focus()
+
+
 class SettingsForm(Vertical):
     """``show`` brings all of it up to date; what is typed goes up as ``Edited``."""
 
@@ -88,7 +100,7 @@ class SettingsForm(Vertical):
                     yield Editor(id="setting-text", compact=True)
                     yield Button("Reset", id="reset", compact=True)
                 yield Static(id="setting-problem", classes="problem", markup=False)
-                yield OptionList(id="choices", compact=True)
+                yield Choices(id="choices", compact=True)
 
     def on_mount(self) -> None:
         self.show(self._draft, self._problems)

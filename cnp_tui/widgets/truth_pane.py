@@ -34,7 +34,9 @@ class TruthPane(Vertical):
     def compose(self) -> ComposeResult:
         yield Static(TITLE, classes="title")
         yield Static(MEANING, classes="meaning")
-        attack = PathInput(Rules(ATTACKS), self._recent, "attack.toml, as cnp poison writes it")
+        attack = PathInput(
+            Rules(ATTACKS), self._recent, "attack.toml: its kind, target class, trigger"
+        )
         yield Field("attack", LABELS["attack"], attack)
         trigger = PathInput(TRIGGERS, (), "or its trigger alone: a .safetensors or .png")
         yield Field("trigger", LABELS["trigger"], trigger)

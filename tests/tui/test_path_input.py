@@ -55,7 +55,7 @@ async def field(
     app = Fields(read)
     async with app.run_test(size=(60, 20)) as pilot:
         app.path.line.focus()
-        await until(pilot, lambda: app.path.open, "what was used before")
+        await until(pilot, lambda: app.path.line.has_focus, "the focus")
         yield pilot, app
 
 
@@ -65,8 +65,12 @@ def listed(app: Fields) -> list[str]:
 
 
 @asyncio
-async def test_empty_it_shows_what_was_used_before() -> None:
+async def test_empty_it_offers_what_was_used_before_when_asked() -> None:
     async with field() as (pilot, app):
+        await pilot.pause()
+        assert not app.path.open, "it would lie over what is below"
+        assert app.path.line.placeholder.endswith("down: used before")
+        await pilot.press("down")
         assert listed(app) == ["/before.pth", "/earlier.pth"]
         await pilot.press("down", "down", "enter")
         assert app.said[-1] == ("taken", "/earlier.pth")
@@ -170,7 +174,6 @@ async def test_a_folder_that_does_not_answer_freezes_nothing(
 @asyncio
 async def test_set_from_outside_no_list_opens() -> None:
     async with field() as (pilot, app):
-        app.path.close()
         app.path.show("net.pth")
         await pilot.pause()
         assert (app.path.text, app.path.open, app.said) == ("net.pth", False, [])
