@@ -304,11 +304,17 @@ class Chart(Container, can_focus=True):
         border(self, said, self._inspected() or self._marked())
 
     def _marked(self) -> str:
-        marks = [self._named(mark) for mark in self._shown.marks]
-        return "   ".join([escape(self.unit), *marks] if self._shown.series else marks)
+        """Each mark by its sign alone where there is no room for its name."""
+        for brief in (False, True):
+            marks = [self._named(mark, brief) for mark in self._shown.marks]
+            said = "   ".join([escape(self.unit), *marks] if self._shown.series else marks)
+            if not 0 < self.size.width < Content.from_markup(said).cell_length:
+                break
+        return said
 
-    def _named(self, mark: Mark) -> str:
-        sign, said = mark.sign(self._glyphs), f"{mark.label} at {self._form_x(mark.x)}"
+    def _named(self, mark: Mark, brief: bool) -> str:
+        sign, x = mark.sign(self._glyphs), self._form_x(mark.x)
+        said = x if brief and sign else f"{mark.label} at {x}"
         return f"[{self._colour(mark.colour)}]{sign}[/] {escape(said)}" if sign else escape(said)
 
     def _inspected(self) -> str:

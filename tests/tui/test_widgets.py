@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 from textual.app import App, ComposeResult
+from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
@@ -20,7 +21,7 @@ from cnp_engine.events import (
     TargetSizes,
 )
 from cnp_engine.state import RunState, fold
-from cnp_tui.drawing import Reading, value_at
+from cnp_tui.drawing import RECOMMENDED, REFERENCE, Reading, value_at
 from cnp_tui.glyphs import ASCII, BRAILLE, BY_MODE, Mode
 from cnp_tui.history import Points, Series
 from cnp_tui.watching import Notice, eta_s, roughly
@@ -265,6 +266,22 @@ async def test_a_chart_without_room_or_data_uses_words() -> None:
         await pilot.resize_terminal(20, 6)
         await pilot.pause(0.1)
         assert not chart.has_class("-drawn")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (80, "neurons   ^ recommended at 4   | the reference's 1 % at 6"),
+        (40, "neurons   ^ 4   | 6"),
+    ],
+)
+async def test_marks_lose_their_names_before_their_place(width: int, said: str) -> None:
+    chart = Chart(unit="neurons")
+    async with Shown(chart, "ascii").run_test(size=(width, 16)) as pilot:
+        chart.show({"loss": RISE}, [Mark(4, RECOMMENDED), Mark(6, REFERENCE)])
+        await pilot.pause()
+        assert Content.from_markup(str(chart.border_subtitle)).plain.strip() == said
 
 
 # Stages
