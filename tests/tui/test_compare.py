@@ -211,10 +211,15 @@ async def test_zoom_copy_and_back(home: Path) -> None:
 @asyncio
 async def test_runs_on_disk_and_one_that_is_gone(tmp_path: Path) -> None:
     run = folder(tmp_path / "one", "demo")
-    async with comparing(run.path, tmp_path / "gone") as (_, screen):
+    wanted = ["state", "finished", f"There is no run at {tmp_path / 'gone'}."]
+    async with comparing(run.path, tmp_path / "gone") as (pilot, screen):
         table = screen.query_one(DataTable)
-        states = [str(cell).strip() for cell in table.get_row("status")]
-        assert states == ["state", "finished", f"There is no run at {tmp_path / 'gone'}."]
+
+        def states() -> list[str]:
+            cells = table.get_row("status") if "status" in table.rows else []
+            return [str(cell).strip() for cell in cells]
+
+        await until(pilot, lambda: states() == wanted, "both runs")
 
 
 @asyncio
