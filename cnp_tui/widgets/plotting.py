@@ -19,6 +19,7 @@ from textual_plot.plot_widget import ScatterPlot
 
 from cnp_tui.glyphs import Mode
 from cnp_tui.history import Points, Series
+from cnp_tui.widgets.late import late
 
 Floats = NDArray[np.float64]
 
@@ -114,7 +115,8 @@ class Plot(PlotWidget, can_focus=False, inherit_bindings=False):
     ALLOW_SELECT = False
 
     def on_mount(self) -> None:
-        super().on_mount()
+        with late():  # an application that closes composes nothing any more
+            super().on_mount()
         self.invert_mouse_wheel = True
         self.margin_top, self.margin_bottom, self.margin_left = 0, 1, 6
         self._heads: dict[float, Upright] = {}
