@@ -5,7 +5,7 @@ Each returns plain data. They build their material the way a run does, so figure
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +18,24 @@ from cnp_engine.config import RunConfig
 from cnp_engine.data.sources import open_source
 from cnp_engine.data.split import split
 from cnp_engine.errors import DataMissing, RunMissing, SettingInvalid
-from cnp_engine.events import Chosen, Event, Measured
+from cnp_engine.events import Chosen, Measured
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import CURVE, RunDirectory
 from cnp_engine.stages import closing, finding, loading, reversing
-from cnp_engine.stages.delivery import MODEL, SIDE_FILES, WRITERS, deliver, wanted_formats
+from cnp_engine.stages.delivery import (
+    MODEL,
+    SIDE_FILES,
+    WRITERS,
+    Delivered,
+    deliver,
+    wanted_formats,
+)
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
 from cnp_engine.stages.material import Material, has
 from cnp_engine.state import RunState
+from cnp_engine.steps import result
 
 T = TypeVar("T")
 
@@ -86,7 +94,7 @@ def prune_run(
     job = _Job(run)
     k = job.amount(count, fraction, threshold)
     path = Path(out) if out else job.store.exports / f"{MODEL}-k{k}.pth"
-    done = deliver(job.material, job.evidence, job.triggers.judges, job.scores.order_N, k, [path])
+    done = job.delivered(k, [path])
     return {
         "path": done.paths[0],
         "sha256": done.sha256,
@@ -113,7 +121,7 @@ def export_run(run: str, formats: Sequence[str] = (), to: str | None = None) -> 
 def report_run(run: str) -> dict[str, Any]:
     """Write report.html and report.md of a run again."""
     store = RunDirectory.open(run)
-    material, _ = _drain(loading.load_stage(store.config, store))
+    material, _ = result(loading.load_stage(store.config, store))
     triggers = reversing.load_triggers(material) if _found(store) else reversing.Triggers()
     scores = finding.load_scores(material)[0] if has(store, finding.SCORES) else None
     paths = closing.write_reports(material, triggers, scores, standing(store), store.exports)
@@ -139,7 +147,7 @@ class _Job:
             )
         self.material: Material
         self.evidence: Evidence
-        self.material, self.evidence = _drain(loading.load_stage(self.store.config, self.store))
+        self.material, self.evidence = result(loading.load_stage(self.store.config, self.store))
         self.curve: Curve = load_curve(self.material)
         self.chosen: Chosen = standing(self.store) or self.curve.chosen
         self.scores: NeuronScores = finding.load_scores(self.material)[0]
@@ -159,13 +167,15 @@ class _Job:
             raise SettingInvalid(f"There are {total} neurons, not {k}.", f"Give at most {total}.")
         return k
 
+    def delivered(self, k: int, paths: Sequence[Path]) -> Delivered:
+        judges = self.triggers.judges
+        return result(deliver(self.material, self.evidence, judges, self.scores.order_N, k, paths))
+
     def write(self, folder: Path, formats: Sequence[str]) -> list[Path]:
         models = [folder / f"{MODEL}.{name}" for name in formats if name in WRITERS]
         paths: list[str] = []
         if models:
-            order_N, k = self.scores.order_N, self.chosen.k
-            done = deliver(self.material, self.evidence, self.triggers.judges, order_N, k, models)
-            paths += done.paths
+            paths += self.delivered(self.chosen.k, models).paths
         sides = closing.side_files(self.material, self.triggers, self.scores, self.curve)
         wanted = [SIDE_FILES[name] for name in formats if name in SIDE_FILES]
         paths += closing.write_all(folder, {name: sides[name] for name in wanted})
@@ -178,12 +188,3 @@ class _Job:
 
 def _found(store: RunDirectory) -> bool:
     return has(store, reversing.TRIGGER, reversing.TRIGGERS)
-
-
-def _drain(events: Generator[Event, None, T]) -> T:
-    while True:
-        try:
-            next(events)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result

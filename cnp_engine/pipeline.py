@@ -117,12 +117,14 @@ def _accompanied(
             if isinstance(event, StageFinished) and not event.restored:
                 event = replace(event, seconds=max(0.0, event.seconds - held))
                 seconds[event.stage] = event.seconds
+            said = [event]
             if time.monotonic() - beat >= PULSE_S and not isinstance(event, Finished):
                 beat = time.monotonic()
-                yield runtime.resources(device)
-            given = time.monotonic()
-            yield event
-            held += time.monotonic() - given
+                said.insert(0, runtime.resources(device))
+            for each in said:
+                given = time.monotonic()
+                yield each
+                held += time.monotonic() - given
 
 
 def _seconds(earlier: Sequence[Event]) -> dict[str, float]:

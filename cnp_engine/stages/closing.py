@@ -28,7 +28,7 @@ from cnp_engine.export import files
 from cnp_engine.export.inputs import PrunedNeuron
 from cnp_engine.files import write_atomic
 from cnp_engine.rundir import SUMMARY, RunDirectory
-from cnp_engine.stages.delivery import MODEL, delivering
+from cnp_engine.stages.delivery import MODEL, deliver
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Clock, Material
@@ -62,7 +62,7 @@ def export_stage(
     if curve is not None and scores is not None and curve.chosen.k > 0:
         paths = [folder / f"{MODEL}.{name}" for name in formats]
         k = curve.chosen.k
-        done = yield from delivering(material, evidence, triggers.judges, scores.order_N, k, paths)
+        done = yield from deliver(material, evidence, triggers.judges, scores.order_N, k, paths)
         others = write_all(folder, side_files(material, triggers, scores, curve))
         remeasured = Remeasured(done.paths[0], k, done.label_free, done.measured)
         yield remeasured

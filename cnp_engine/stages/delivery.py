@@ -22,7 +22,6 @@ from cnp_engine.models.registry import LoadedModel, load_model
 from cnp_engine.stages.evidence import Evidence, measured
 from cnp_engine.stages.loading import masked_network
 from cnp_engine.stages.material import Material
-from cnp_engine.steps import result
 
 WRITERS = {"pth": pth_bytes, "safetensors": safetensors_bytes}
 """Model formats: the layout the checkpoint came in, and safetensors."""
@@ -62,20 +61,8 @@ def deliver(
     order_N: Tensor,
     k: int,
     paths: Iterable[Path],
-) -> Delivered:
-    """``delivering`` where nobody watches."""
-    return result(delivering(material, evidence, triggers, order_N, k, paths))
-
-
-def delivering(
-    material: Material,
-    evidence: Evidence,
-    triggers: Sequence[Strong],
-    order_N: Tensor,
-    k: int,
-    paths: Iterable[Path],
 ) -> Generator[Event, None, Delivered]:
-    """Write the model with ``k`` neurons pruned to each path, by its suffix.
+    """Write the model with ``k`` neurons pruned to each path, by its suffix, in steps.
 
     Every file is read back through the safe reader, its tensors compared with what was meant, and
     the first is measured in float32. Raises ExportMismatch, RunUnwritable.

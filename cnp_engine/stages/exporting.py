@@ -30,6 +30,7 @@ from cnp_engine.stages.delivery import (
 )
 from cnp_engine.stages.session import Session, load_summary
 from cnp_engine.state import RunState
+from cnp_engine.steps import result
 
 STAGING = ".export-"
 REPORTS = ("report.html", "report.md")
@@ -113,7 +114,8 @@ def _models(
     asked = [name for name in names if Path(name).stem == MODEL]
     paths = [staging / name for name in asked or [f"{MODEL}.pth"]]
     material, order_N = session.material, session.scores.order_N
-    return asked, deliver(material, session.evidence, session.triggers.judges, order_N, k, paths)
+    judges = session.triggers.judges
+    return asked, result(deliver(material, session.evidence, judges, order_N, k, paths))
 
 
 def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -> None:

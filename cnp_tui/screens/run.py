@@ -21,12 +21,13 @@ from cnp_engine.errors import CnpError
 from cnp_engine.export.command import command_line
 from cnp_engine.export.wording import percent
 from cnp_tui import clipboard, leaving, watching
+from cnp_tui.drawing import Mark
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.panes import ELSEWHERE, PANES, TELLING, Layout, layout
 from cnp_tui.plotted import plots
 from cnp_tui.screens.base import RunScreen
 from cnp_tui.watching import DEEDS, Deed
-from cnp_tui.widgets.chart import Chart, Mark
+from cnp_tui.widgets.chart import Chart
 from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.notices import Notices
 from cnp_tui.widgets.outcome import Outcome

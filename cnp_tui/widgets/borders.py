@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from weakref import WeakKeyDictionary
 
+from textual.content import Content
 from textual.widget import Widget
 
 _said: WeakKeyDictionary[Widget, tuple[str, str]] = WeakKeyDictionary()
@@ -19,3 +21,9 @@ def border(widget: Widget, title: str | None = None, subtitle: str | None = None
         widget.border_title = now[0]
     if now[1] != before[1]:
         widget.border_subtitle = now[1]
+
+
+def fitting(widget: Widget, *texts: str) -> str:
+    """The first of ``texts`` (they may hold markup) that its border has room for, or the last."""
+    width = widget.size.width or math.inf
+    return next((t for t in texts if Content.from_markup(t).cell_length <= width), texts[-1])

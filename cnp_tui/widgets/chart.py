@@ -21,7 +21,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.content import Content
 from textual.geometry import Size
 from textual.timer import Timer
 from textual.widgets import Static
@@ -29,15 +28,13 @@ from textual.widgets import Static
 from cnp_tui.drawing import Drawing, Mark, closest, value_at
 from cnp_tui.glyphs import Glyphs, Mode
 from cnp_tui.history import Points
-from cnp_tui.widgets.borders import border
+from cnp_tui.widgets.borders import border, fitting
 
 if TYPE_CHECKING:
     from textual_plot import PlotWidget
 
     from cnp_tui.app import CnpApp
     from cnp_tui.widgets.plotting import Plot
-
-__all__ = ["Chart", "Mark", "value_at"]
 
 EVERY_S = 1 / 3
 """Between two paintings."""
@@ -298,21 +295,16 @@ class Chart(Container, can_focus=True):
         ]
         how = [word for word, on in (("log", self.log_axis), ("smoothed", self.smoothed)) if on]
         head = escape(" ".join([self.title, *(f"({word})" for word in how)]).strip())
-        said = "  ".join([head, *legend])
-        if legend and 0 < self.size.width < Content.from_markup(said).cell_length:
-            said = "  ".join(legend)  # its names before what they are of
-        border(self, said, self._inspected() or self._marked())
+        said = ["  ".join([head, *legend]), "  ".join(legend or [head])]
+        marked = [self._marked(brief) for brief in (False, True)]
+        border(self, fitting(self, *said), self._inspected() or fitting(self, *marked))
 
-    def _marked(self) -> str:
-        """Each mark by its sign alone where there is no room for its name."""
-        for brief in (False, True):
-            marks = [self._named(mark, brief) for mark in self._shown.marks]
-            said = "   ".join([escape(self.unit), *marks] if self._shown.series else marks)
-            if not 0 < self.size.width < Content.from_markup(said).cell_length:
-                break
-        return said
+    def _marked(self, brief: bool) -> str:
+        marks = [self._named(mark, brief) for mark in self._shown.marks]
+        return "   ".join([escape(self.unit), *marks] if self._shown.series else marks)
 
     def _named(self, mark: Mark, brief: bool) -> str:
+        """``brief`` names it by its sign alone, where it has one."""
         sign, x = mark.sign(self._glyphs), self._form_x(mark.x)
         said = x if brief and sign else f"{mark.label} at {x}"
         return f"[{self._colour(mark.colour)}]{sign}[/] {escape(said)}" if sign else escape(said)

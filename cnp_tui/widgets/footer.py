@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from textual import events, widgets
@@ -33,12 +33,10 @@ class Footer(widgets.Footer):
     def bindings_changed(self, screen: Screen[object]) -> None:
         if not self.app.app_focus:
             return
-        named: list[object] = [
-            (key, binding.action, binding.description, binding.key_display, binding.group, enabled)
-            for key, (_, binding, enabled, _) in screen.active_bindings.items()
-            if binding.show
-        ]
-        named += [active.binding.id for active in self._fitting()]
+        every = list(screen.active_bindings.values())
+        shown = [active for active in every if active.binding.show]
+        named: list[object] = [(active.binding, active.enabled) for active in shown]
+        named += [active.binding.id for active in self._fitting(every)]
         if named != self._named:
             self._named = named
             super().bindings_changed(screen)
@@ -49,19 +47,18 @@ class Footer(widgets.Footer):
 
     def compose(self) -> ComposeResult:
         """The screen's own keys, those there is room for, the application's."""
-        keys = list(super().compose())
-        own = [key for key in keys if isinstance(key, FooterKey) and not self._of_app(key)]
-        yield from own
+        keys, every = list(super().compose()), self.screen.active_bindings
+        apps = [key for key in keys if isinstance(key, FooterKey) and self._of_app(every, key)]
+        yield from (key for key in keys if key not in apps)
         if keys:
-            yield from (self._key(active) for active in self._fitting())
-        yield from (key for key in keys if key not in own)
+            yield from (self._key(active) for active in self._fitting(every.values()))
+        yield from apps
 
-    def _of_app(self, key: FooterKey) -> bool:
-        active = self.screen.active_bindings.get(key.key)
+    def _of_app(self, every: Mapping[str, ActiveBinding], key: FooterKey) -> bool:
+        active = every.get(key.key)
         return active is not None and active.node is self.app
 
-    def _fitting(self) -> Iterator[ActiveBinding]:
-        every = list(self.screen.active_bindings.values())
+    def _fitting(self, every: Collection[ActiveBinding]) -> Iterator[ActiveBinding]:
         taken = sum(self._width(active) for active in every if active.binding.show)
         room = self.app.size.width - PALETTE * self.show_command_palette - taken
         for name in self._also:

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
+from cnp_engine.events import Chosen, Event, Exported, LabelFree, Measured, Rate, Remeasured
 from cnp_tui.app import CnpApp, Name
 from cnp_tui.widgets.chart import Chart
 from tests.tui.recorded import Recorded
@@ -56,3 +58,23 @@ def pressed(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
 
 def toasts(app: CnpApp) -> Sequence[str]:
     return [f"{note.title} {note.message}".strip() for note in app._notifications]
+
+
+def text(app: CnpApp, name: str) -> str:
+    """What the widget of that id says."""
+    return str(app.screen.query_one(f"#{name}", Static).content)
+
+
+async def heard(pilot: Pilot[Any], link: Recorded, *events: Event) -> None:
+    """The application has looked at what the run has said now."""
+    link.hear(*events)
+    pilot.app.look()  # type: ignore[attr-defined]
+    await pilot.pause()
+
+
+def exported(k: int, place: str = "/runs/demo/exports", copy: bool = False) -> tuple[Event, ...]:
+    """What a worker says once it has written ``k`` of 600, read back and measured."""
+    path, rate = f"{place}/purified.pth", Rate(0.877, 1000, 0.85, 0.9)
+    again = Remeasured(path, k, LabelFree(retention=rate), Measured(ba=rate), copy)
+    done = Exported((path, f"{place}/report.html"), "5e" * 32, copy)
+    return (again, done) if copy else (Chosen(k, 0.3, k / 600, "set", by_user=True), again, done)

@@ -7,18 +7,12 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Checkbox, Input
 
 from cnp_engine.commands import Export
 from cnp_engine.errors import RunLocked
 from cnp_engine.events import (
-    Chosen,
-    Exported,
-    LabelFree,
-    Measured,
-    Rate,
     Refused,
-    Remeasured,
 )
 from cnp_tui.app import CnpApp
 from cnp_tui.position import Position
@@ -27,11 +21,10 @@ from cnp_tui.widgets.figures import Figures
 from cnp_tui.widgets.formats import FORMATS
 from tests.tui.alone import Alone
 from tests.tui.recorded import Recorded, recorded, state
-from tests.tui.screens import toasts, until, watching
+from tests.tui.screens import exported, heard, text, toasts, until, watching
 
 NORMAL = (80, 24)
 ALL = tuple(FORMATS)
-RATE = Rate(0.877, 1000, 0.85, 0.9)
 REPORT = "/runs/demo/exports/report.html"
 
 
@@ -40,23 +33,6 @@ def exporting(link: Recorded, k: int | None = None) -> CnpApp:
     if k is not None:
         app.positions[link.run.path] = Position(k, moved=True)
     return app
-
-
-def written(k: int, folder: str = "/runs/demo/exports", copy: bool = False) -> tuple[Any, ...]:
-    path = f"{folder}/purified.pth"
-    again = Remeasured(path, k, LabelFree(retention=RATE), Measured(ba=RATE), copy)
-    done = Exported((path, f"{folder}/report.html"), "5e" * 32, copy)
-    return (again, done) if copy else (Chosen(k, 0.3, k / 600, "set", by_user=True), again, done)
-
-
-def text(app: CnpApp, name: str) -> str:
-    return str(app.screen.query_one(f"#{name}", Static).content)
-
-
-async def heard(pilot: Pilot[Any], link: Recorded, *events: Any) -> None:
-    link.hear(*events)
-    pilot.app.look()  # type: ignore[attr-defined]
-    await pilot.pause()
 
 
 async def ready(pilot: Pilot[Any]) -> None:
@@ -82,7 +58,7 @@ async def test_enter_on_the_defaults_writes_what_the_slider_has_set() -> None:
         await until(pilot, lambda: bool(toasts(app)), "a toast")
         assert "written already" in toasts(app)[-1]
         assert len(link.sent) == 1
-        await heard(pilot, link, *written(12))
+        await heard(pilot, link, *exported(12))
         assert "written, read back and measured" in text(app, "said")
         assert "/runs/demo/exports/purified.pth" in text(app, "done")
         assert REPORT in text(app, "done")
@@ -177,7 +153,7 @@ async def test_the_destination_is_judged_as_it_is_typed(tmp_path: Path) -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert link.sent == [Export(9, ALL, str(tmp_path))]
-        await heard(pilot, link, *written(9, str(tmp_path), copy=True))
+        await heard(pilot, link, *exported(9, str(tmp_path), copy=True))
         assert f"{tmp_path}/purified.pth" in text(app, "done")
         assert "Written with 9 neurons" in text(app, "done")
 
@@ -211,7 +187,7 @@ async def test_a_refusal_is_a_sentence_and_can_be_tried_again() -> None:
         await pilot.pause()
         assert len(link.sent) == 2
         assert "No space left" not in text(app, "said")
-        await heard(pilot, link, *written(6))
+        await heard(pilot, link, *exported(6))
         assert "written, read back" in text(app, "said")
 
 
@@ -273,7 +249,7 @@ async def test_the_report_is_opened_or_its_path_is_said_and_copied() -> None:
     link = state("answering")
     app = exporting(link)
     async with app.run_test(size=NORMAL) as pilot:
-        await heard(pilot, link, *written(6))
+        await heard(pilot, link, *exported(6))
         await pilot.press("o")
         await pilot.pause()
         assert REPORT in toasts(app)[-1]
@@ -305,7 +281,7 @@ async def test_what_was_written_is_scrolled_into_sight() -> None:
     async with app.run_test(size=NORMAL) as pilot:
         body = app.screen.query_one("#body")
         await pilot.press("enter")
-        await heard(pilot, link, *written(6))
+        await heard(pilot, link, *exported(6))
         await until(
             pilot, lambda: app.screen.query_one("#report").region.bottom <= 23, "the last line"
         )
@@ -319,7 +295,7 @@ async def test_what_was_written_is_scrolled_into_sight() -> None:
 @pytest.mark.parametrize(
     ("events", "told"),
     [
-        (written(12), "Export written and measured /runs/demo/exports"),
+        (exported(12), "Export written and measured /runs/demo/exports"),
         (
             (Refused("export", 12, "No space.", "Free some."),),
             "not written No space. Free some.",

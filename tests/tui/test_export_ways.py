@@ -7,41 +7,22 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from cnp_engine.commands import Export
-from cnp_engine.events import Chosen, Exported, LabelFree, Measured, Rate, Refused, Remeasured
+from cnp_engine.events import Refused
 from cnp_engine.rundir import RunDirectory
-from cnp_tui.app import CnpApp
 from cnp_tui.screens.export import ExportScreen, written
 from cnp_tui.widgets.footer import Footer
 from cnp_tui.widgets.formats import FILES, FORMATS, Check
 from tests.tui.alone import Alone
-from tests.tui.recorded import Recorded, folder, state
-from tests.tui.screens import toasts, until
+from tests.tui.recorded import folder, state
+from tests.tui.screens import exported, heard, text, toasts, until
 
 asyncio = pytest.mark.asyncio
 
 NORMAL = (80, 24)
-RATE = Rate(0.877, 1000, 0.85, 0.9)
 FULL = Refused("export", 6, "No space left on the disk.", "Make room there.")
-
-
-def done(place: Path, copy: bool) -> tuple[Any, ...]:
-    path = f"{place}/purified.pth"
-    again = Remeasured(path, 6, LabelFree(retention=RATE), Measured(ba=RATE), copy)
-    exported = Exported((path, f"{place}/report.html"), "5e" * 32, copy)
-    return (again, exported) if copy else (Chosen(6, 0.3, 0.01, "set", True), again, exported)
-
-
-def text(app: CnpApp, name: str) -> str:
-    return str(app.screen.query_one(f"#{name}", Static).content)
-
-
-async def heard(pilot: Pilot[Any], link: Recorded, *events: Any) -> None:
-    link.hear(*events)
-    pilot.app.look()  # type: ignore[attr-defined]
-    await pilot.pause()
 
 
 async def typed(pilot: Pilot[Any], value: str) -> Input:
@@ -67,7 +48,7 @@ async def test_once_written_the_keys_that_are_announced_work(tmp_path: Path, cop
         assert text(app, "report").startswith("esc leaves the field; then o opens")
         await pilot.press("enter")
         await until(pilot, lambda: len(link.sent) == 1, "the request")
-        await heard(pilot, link, *done(place, copy))
+        await heard(pilot, link, *exported(6, str(place), copy))
         await until(pilot, lambda: not to.has_focus, "out of the field")
         assert text(app, "report").startswith("o opens the report")
         await pilot.press("y")
@@ -86,7 +67,7 @@ async def test_who_types_another_path_meanwhile_goes_on_typing(tmp_path: Path) -
         await pilot.press("enter")
         await until(pilot, lambda: len(link.sent) == 1, "the request")
         await pilot.press("end", "o")
-        await heard(pilot, link, *done(tmp_path, copy=True))
+        await heard(pilot, link, *exported(6, str(tmp_path), True))
         assert "written, read back" in text(app, "said")
         await pilot.press("y")
         await until(pilot, lambda: to.value == f"{tmp_path}oy", "letters")
@@ -216,16 +197,16 @@ def test_files_of_a_run_that_was_moved_lie_where_it_is_now() -> None:
     assert {Path(path).parent for path in own} == {now / "exports"}
 
     link = state("answering")
-    link.hear(*done(Path("/older/exports"), copy=False))
+    link.hear(*exported(6, "/older/exports"))
     twice, _ = written(link.snapshot.state, now)
     assert twice[:2] == (f"{now}/exports/purified.pth", f"{now}/exports/report.html")
 
     summary = link.snapshot.state.summary
     assert summary is not None
-    link.hear(*done(Path(summary["run"], "second"), copy=True))
+    link.hear(*exported(6, f"{summary['run']}/second", copy=True))
     inside, measured = written(link.snapshot.state, now)
     assert inside == (f"{now}/second/purified.pth", f"{now}/second/report.html")
     assert measured is not None
 
-    link.hear(*done(Path("/elsewhere"), copy=True))
+    link.hear(*exported(6, "/elsewhere", copy=True))
     assert written(link.snapshot.state, now)[0][0] == "/elsewhere/purified.pth"

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 from textual_hires_canvas import Canvas
 
 from cnp_engine.commands import Evaluate
@@ -24,7 +23,7 @@ from cnp_tui.widgets.layer_map import Bars, Layers
 from cnp_tui.widgets.slider import Slider
 from tests.tui.alone import Alone
 from tests.tui.recorded import GONE, Recorded, recorded, state
-from tests.tui.screens import drawn, toasts, until, watching
+from tests.tui.screens import drawn, heard, text, toasts, until, watching
 
 NORMAL, WIDE, LOW = (80, 24), (120, 40), (70, 20)
 RATE = Rate(0.5, 300, 0.44, 0.56)
@@ -44,22 +43,12 @@ def screen_of(app: CnpApp) -> PruneScreen:
     return app.screen
 
 
-def text(app: CnpApp, name: str) -> str:
-    return str(app.screen.query_one(f"#{name}", Static).content)
-
-
 def table(app: CnpApp) -> str:
     return app.screen.query_one(Figures).render().plain
 
 
 def k_of(app: CnpApp) -> int:
     return screen_of(app).query_one(Slider).k
-
-
-async def heard(pilot: Pilot[Any], link: Recorded, *events: Any) -> None:
-    link.hear(*events)
-    pilot.app.look()  # type: ignore[attr-defined]
-    await pilot.pause()
 
 
 @pytest.mark.asyncio

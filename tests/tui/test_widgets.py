@@ -21,12 +21,12 @@ from cnp_engine.events import (
     TargetSizes,
 )
 from cnp_engine.state import RunState, fold
-from cnp_tui.drawing import RECOMMENDED, REFERENCE, Reading, value_at
+from cnp_tui.drawing import RECOMMENDED, REFERENCE, Mark, Reading, value_at
 from cnp_tui.glyphs import ASCII, BRAILLE, BY_MODE, Mode
 from cnp_tui.history import Points, Series
 from cnp_tui.watching import Notice, eta_s, roughly
 from cnp_tui.widgets import notices, ranking, stages
-from cnp_tui.widgets.chart import Chart, Mark
+from cnp_tui.widgets.chart import Chart
 from cnp_tui.widgets.picture import CHECKERS, Picture, Pixels, Rgb, View, fitted, seen
 from cnp_tui.widgets.trigger import pixels
 from tests.tui.recorded import state

@@ -65,7 +65,9 @@ def test_waits_out_a_short_holder(tmp_path: Path) -> None:
     child = other_process(path)
     killer = subprocess.Popen(["sh", "-c", f"sleep 0.2; kill -9 {child.pid}"])
     with lock.hold(path, patience_s=10.0):
-        pass
+        holder = lock.holder(path)
+        assert holder is not None
+        assert holder.pid == os.getpid()
     killer.wait()
     child.communicate()
 

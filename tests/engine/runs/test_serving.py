@@ -240,11 +240,13 @@ def test_being_stopped_while_answering_leaves_the_run_finished(tmp_path: Path, h
 def test_a_torn_command_is_waited_for(tmp_path: Path) -> None:
     """Half a line is no command; the whole of it is, and the next writer cuts a dead one off."""
     with viewed_run(tmp_path) as (run, _):
-        path = run.path / "commands.jsonl"
+        path, tail = run.path / "commands.jsonl", run.commands().tail()
         whole = b'{"seq":0,"at":1.0,"tag":"evaluate","k":7}\n'
         with path.open("ab", buffering=0) as file:
             file.write(whole[:20])
+            assert tail.poll() == []
             file.write(whole[20:])
+        assert [record.value for record in tail.poll()] == [Evaluate(7)]
         wait_for(lambda: evaluated(run) == [7])
         with path.open("ab", buffering=0) as file:
             file.write(b'{"seq":1,"at":2.0,"tag":"eva')
