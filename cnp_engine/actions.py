@@ -19,13 +19,12 @@ from cnp_engine.data.sources import open_source
 from cnp_engine.data.split import split
 from cnp_engine.errors import DataMissing, RunMissing, SettingInvalid
 from cnp_engine.events import Chosen, Measured
+from cnp_engine.export.naming import FILES, MODEL
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import CURVE, RunDirectory
 from cnp_engine.stages import closing, finding, loading, reversing
 from cnp_engine.stages.delivery import (
-    MODEL,
-    SIDE_FILES,
     WRITERS,
     Delivered,
     deliver,
@@ -177,7 +176,7 @@ class _Job:
         if models:
             paths += self.delivered(self.chosen.k, models).paths
         sides = closing.side_files(self.material, self.triggers, self.scores, self.curve)
-        wanted = [SIDE_FILES[name] for name in formats if name in SIDE_FILES]
+        wanted = [name for format_ in formats for name in FILES[format_] if name in sides]
         paths += closing.write_all(folder, {name: sides[name] for name in wanted})
         if "report" in formats:
             paths += closing.write_reports(

@@ -26,9 +26,10 @@ from cnp_engine.events import (
 )
 from cnp_engine.export import files
 from cnp_engine.export.inputs import PrunedNeuron
+from cnp_engine.export.naming import MODEL
 from cnp_engine.files import write_atomic
 from cnp_engine.rundir import SUMMARY, RunDirectory
-from cnp_engine.stages.delivery import MODEL, deliver
+from cnp_engine.stages.delivery import deliver
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Clock, Material

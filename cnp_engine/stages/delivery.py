@@ -12,6 +12,7 @@ from torch import Tensor
 from cnp_engine.algorithms.pruning import Judge, Strong, prune_state
 from cnp_engine.errors import ExportMismatch, SettingInvalid
 from cnp_engine.events import Event, LabelFree, Measured
+from cnp_engine.export.naming import FILES
 from cnp_engine.files import write_atomic, writing
 from cnp_engine.models.checkpoint import (
     pth_bytes,
@@ -26,22 +27,15 @@ from cnp_engine.stages.material import Material
 WRITERS = {"pth": pth_bytes, "safetensors": safetensors_bytes}
 """Model formats: the layout the checkpoint came in, and safetensors."""
 
-MODEL = "purified"
-
-SIDE_FILES = {"masks": "mask_values.txt", "curve": "curve.csv", "trigger": "trigger.png"}
-"""What stands beside the models, by format; it is the same for every number of neurons."""
-
-FORMATS = (*WRITERS, *SIDE_FILES, "report")
-
 
 def wanted_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """All of them where none is named. Raises SettingInvalid for one that does not exist."""
     for name in formats:
-        if name not in FORMATS:
+        if name not in FILES:
             raise SettingInvalid(
-                f"{name!r} is no export format.", f"Give one of {', '.join(FORMATS)}."
+                f"{name!r} is no export format.", f"Give one of {', '.join(FILES)}."
             )
-    return tuple(formats) or FORMATS
+    return tuple(formats) or tuple(FILES)
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,12 @@ from pathlib import Path
 from cnp_engine.commands import Export
 from cnp_engine.errors import SettingInvalid
 from cnp_engine.events import Chosen, Event, Exported, Finished, Remeasured
+from cnp_engine.export.naming import FILES, MODEL
 from cnp_engine.files import absolute, writing
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages import closing, committing
 from cnp_engine.stages.answering import check
 from cnp_engine.stages.delivery import (
-    MODEL,
-    SIDE_FILES,
-    WRITERS,
     Delivered,
     deliver,
     wanted_formats,
@@ -33,7 +31,6 @@ from cnp_engine.state import RunState
 from cnp_engine.steps import result
 
 STAGING = ".export-"
-REPORTS = ("report.html", "report.md")
 
 
 def export(session: Session, request: Export) -> Iterator[Event]:
@@ -98,13 +95,10 @@ def destination(store: RunDirectory, to: str | None) -> Path:
 
 def _names(folder: Path, formats: Sequence[str], own: bool) -> tuple[str, ...]:
     """File names asked for; in the run's own folder what stands there has to follow too."""
-    of: dict[str, tuple[str, ...]] = {name: (f"{MODEL}.{name}",) for name in WRITERS}
-    of |= {name: (file,) for name, file in SIDE_FILES.items()}
-    of |= {"report": REPORTS}
     if own:
-        standing = [f for f, names in of.items() if any((folder / n).exists() for n in names)]
+        standing = [f for f, names in FILES.items() if any((folder / n).exists() for n in names)]
         formats = [*formats, *standing, "report"]
-    return tuple(name for f in of if f in formats for name in of[f])
+    return tuple(name for f, names in FILES.items() if f in formats for name in names)
 
 
 def _models(
@@ -123,7 +117,7 @@ def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -
     material, triggers, scores = session.material, session.triggers, session.scores
     sides = closing.side_files(material, triggers, scores, session.curve)
     events = [*_said(material.store), done.chosen, *done.events(copy)]
-    beside = SIDE_FILES["trigger"] in done.names
+    beside = set(FILES["trigger"]) <= set(done.names)
     texts = closing.reports(material, triggers, scores, done.chosen, events, beside)
     wanted = {name: data for name, data in (sides | texts).items() if name in done.names}
     closing.write_all(staging, wanted)

@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Label, Static
 from cnp_engine import commands
 from cnp_engine.errors import CnpError
 from cnp_engine.events import Rate, Remeasured
+from cnp_engine.export.naming import FILES
 from cnp_engine.export.wording import percent, plural
 from cnp_engine.files import absolute
 from cnp_engine.rundir import EXPORTS
@@ -28,7 +29,7 @@ from cnp_tui.screens.base import RunScreen
 from cnp_tui.watching import moved_along
 from cnp_tui.widgets.figures import Figures, Row
 from cnp_tui.widgets.footer import Footer
-from cnp_tui.widgets.formats import FILES, FORMATS, Check, Destination
+from cnp_tui.widgets.formats import FORMATS, Check, Destination
 from cnp_tui.writing import ALONE_S, Ended
 
 

@@ -9,6 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Checkbox, Input
 
+from cnp_engine.export.naming import FILES
+
 FORMATS: Mapping[str, str] = {
     "pth": "purified.pth, in its own layout",
     "safetensors": "purified.safetensors",
@@ -18,15 +20,6 @@ FORMATS: Mapping[str, str] = {
     "report": "report.html and report.md",
 }
 """By the name the engine knows them under."""
-
-FILES: Mapping[str, tuple[str, ...]] = {
-    "pth": ("purified.pth",),
-    "safetensors": ("purified.safetensors",),
-    "masks": ("mask_values.txt",),
-    "curve": ("curve.csv",),
-    "trigger": ("trigger.png",),
-    "report": ("report.html", "report.md"),
-}
 
 
 class Check(Checkbox, inherit_bindings=False):

@@ -11,10 +11,11 @@ from textual.widgets import Input
 
 from cnp_engine.commands import Export
 from cnp_engine.events import Refused
+from cnp_engine.export.naming import FILES
 from cnp_engine.rundir import RunDirectory
 from cnp_tui.screens.export import ExportScreen, written
 from cnp_tui.widgets.footer import Footer
-from cnp_tui.widgets.formats import FILES, FORMATS, Check
+from cnp_tui.widgets.formats import FORMATS, Check
 from tests.tui.alone import Alone
 from tests.tui.recorded import folder, state
 from tests.tui.screens import exported, heard, text, toasts, until

@@ -1,0 +1,17 @@
+"""What can be exported, and the files each of it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+MODEL = "purified"
+
+FILES: Mapping[str, tuple[str, ...]] = {
+    "pth": (f"{MODEL}.pth",),
+    "safetensors": (f"{MODEL}.safetensors",),
+    "masks": ("mask_values.txt",),
+    "curve": ("curve.csv",),
+    "trigger": ("trigger.png",),
+    "report": ("report.html", "report.md"),
+}
+"""By format: the layout the checkpoint came in, safetensors, what stands beside them."""
