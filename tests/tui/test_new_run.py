@@ -222,7 +222,8 @@ async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: 
         assert "it tries to import posix.system; nothing in it was executed" in told.said
         refusal = "would import posix.system"
         await until(pilot, lambda: refusal in problem(screen, "model"), "the problem")
-        assert text_of(screen, "#ready") == "Before it can start:"
+        wrong, ready = "Before it can start:", "Everything needed is there."
+        await until(pilot, lambda: text_of(screen, "#ready") == wrong, "what stands in the way")
         await idle(pilot, screen)
         await pilot.press("s")
         await until(pilot, lambda: bool(toasts(screen.cnp)), "the toast")
@@ -230,8 +231,8 @@ async def test_real_inspection_of_a_hostile_and_of_a_sound_checkpoint(tmp_path: 
         screen.put("model", DEMO["model"])
         await until(pilot, lambda: "600 in 20 BatchNorm layers" in told.said, "the demo")
         assert "read as data; nothing in it was executed" in told.said
-        await until(pilot, lambda: problem(screen, "model") == "", "no problem")
-        assert text_of(screen, "#ready") == "Everything needed is there."
+        await until(pilot, lambda: text_of(screen, "#ready") == ready, "the verdict")
+        assert problem(screen, "model") == ""
     assert not canary.exists()
 
 
