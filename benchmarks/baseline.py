@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 from benchmarks import run as whole  # noqa: E402  # the checkout, from any folder
 from benchmarks import schedule  # noqa: E402
+from cnp_engine.attacks import NO_AIM  # noqa: E402
 from cnp_engine.errors import CnpError  # noqa: E402
 
 if TYPE_CHECKING:
@@ -207,10 +208,13 @@ def _png(image_CHW: Tensor) -> bytes:
 def evaluate(ask: Callable[[Tensor], Tensor], files: Files) -> tuple[float, float]:
     """BA, and ASR where the attack is known, each from a reading of all files of its own."""
     right = [ask(x).argmax(1) == y for x, y in files]
-    stamp, target = files.truth.stamp, files.truth.target
-    if stamp is None or target is None:
+    attack, hit = files.truth.attack, []
+    if attack is None:
         return float(torch.cat(right).float().mean()), 0.0
-    hit = [ask(stamp(x)).argmax(1)[y != target].eq(target) for x, y in files]
+    for x, y in files:
+        aims = attack.aims(x, y)
+        others = (aims != NO_AIM) & (y != aims)
+        hit.append(ask(attack.stamp(x)).argmax(1)[others] == aims[others])
     return float(torch.cat(right).float().mean()), float(torch.cat(hit).float().mean())
 
 

@@ -5,6 +5,7 @@ The only room where a true trigger, target or label may enter. Nothing here choo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.rates import share
+from cnp_engine.attacks import NO_AIM, Attack
 from cnp_engine.events import Measured
 from cnp_engine.steps import result
 
@@ -24,22 +26,31 @@ CACHED = 64
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Labelled test images, uint8 (N, 3, H, W), and the attack, where they are known.
-
-    ``stamp`` maps images in [0, 1] to triggered ones; ``target`` is the class it aims at.
-    """
+    """Labelled test images, uint8 (N, 3, H, W), and the attack, where they are known."""
 
     images_BCHW: Tensor
     labels_B: Tensor
-    stamp: Callable[[Tensor], Tensor] | None = None
-    target: int | None = None
+    attack: Attack | None = None
+
+    @property
+    def stamp(self) -> Callable[[Tensor], Tensor] | None:
+        """Maps images in [0, 1] to triggered ones."""
+        return None if self.attack is None else self.attack.stamp
+
+    @functools.cached_property
+    def aims_B(self) -> Tensor | None:
+        """The class each image is to be answered once triggered, int64 (N,); `NO_AIM` for none."""
+        if self.attack is None:
+            return None
+        parts = _batches(self, BATCH)
+        return torch.cat([self.attack.aims(x.float() / 255, labels) for x, labels in parts])
 
     def subset(self, n: int, generator: torch.Generator) -> GroundTruth:
         """At most ``n`` images, drawn without replacement."""
         if n >= len(self.labels_B):
             return self
         chosen = torch.randperm(len(self.labels_B), generator=generator)[:n]
-        return GroundTruth(self.images_BCHW[chosen], self.labels_B[chosen], self.stamp, self.target)
+        return GroundTruth(self.images_BCHW[chosen], self.labels_B[chosen], self.attack)
 
 
 def measure(
@@ -50,7 +61,7 @@ def measure(
     exact: bool = True,
     batch: int | None = None,
 ) -> Measured:
-    """BA on clean images; ASR and RA on triggered images whose true class is not the target."""
+    """BA on clean images; ASR and RA on triggered ones that aim at another class than their own."""
     return result(measuring(network, truth, mask_N, exact=exact, batch=batch))
 
 
@@ -79,17 +90,23 @@ def measuring(
 
 
 def told(truth: GroundTruth, clean_B: Tensor, said: Tensor | None) -> Measured:
-    """What the answers on clean and on triggered images, on the CPU, come to."""
+    """What the answers on clean and on triggered images, on the CPU, come to.
+
+    An image that the attack does not trigger counts in no rate of triggered ones; asr_all, of all
+    images, is then not measured.
+    """
     labels = truth.labels_B
     ba = share(clean_B.eq(labels))
-    if said is None or truth.target is None:
+    aims = truth.aims_B
+    if said is None or aims is None:
         return Measured(ba=ba)
-    others = labels != truth.target
+    triggered = aims != NO_AIM
+    others = triggered & (labels != aims)
     return Measured(
         ba=ba,
-        asr=share(said[others].eq(truth.target)),
+        asr=share(said[others] == aims[others]),
         ra=share(said[others] == labels[others]),
-        asr_all=share(said.eq(truth.target)),
+        asr_all=share(said == aims) if bool(triggered.all()) else None,
     )
 
 

@@ -204,4 +204,4 @@ def ground_truth(config: RunConfig, drawn: Split, names: tuple[str, ...]) -> Gro
                 "Give --target K beside it, or an attack.toml with --attack.",
             )
         attack = load_trigger(config.trigger, config.targets[0], size)
-    return GroundTruth(images, labels, attack.stamp, attack.target)
+    return GroundTruth(images, labels, attack)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from cnp_engine.algorithms.metrics import GroundTruth, measure, measuring
 from cnp_engine.algorithms.rates import share, wilson
+from cnp_engine.attacks import AllToAll, Attack, Recorded, Several
+from cnp_engine.attacks.protocol import AllToOne
 from cnp_engine.events import Measured, Rate
 from tests.engine.algorithms.nets import (
     DETECTOR,
@@ -73,8 +76,26 @@ def test_share(hits: list[bool], wanted: tuple[float, int] | None) -> None:
     assert (None if rate is None else (rate.value, rate.n)) == wanted
 
 
-def darken(images_BCHW: Tensor) -> Tensor:
-    return images_BCHW * 0.3
+@dataclass(frozen=True)
+class Darkening(AllToOne):
+    """A trigger that the network with random numbers answers in several ways."""
+
+    target: int
+    name: str = "darkening"
+
+    def stamp(self, images_BCHW: Tensor) -> Tensor:
+        return images_BCHW * 0.3
+
+
+@dataclass(frozen=True)
+class Checkerboard(AllToOne):
+    """What the planted network answers; aims at its target."""
+
+    target: int = TARGET
+    name: str = "checkerboard"
+
+    def stamp(self, images_BCHW: Tensor) -> Tensor:
+        return stamp_checkerboard(images_BCHW)
 
 
 def by_hand(truth: GroundTruth, mask_N: Tensor | None) -> dict[str, tuple[int, int]]:
@@ -89,14 +110,15 @@ def by_hand(truth: GroundTruth, mask_N: Tensor | None) -> dict[str, tuple[int, i
         counts[name][0] += hit
         counts[name][1] += 1
 
-    assert truth.stamp is not None
+    assert truth.attack is not None
     for image, label in zip(truth.images_BCHW, truth.labels_B.tolist(), strict=True):
         x = image[None].float() / 255
         count("ba", int(module(x).argmax()) == label)
-        said = int(module(truth.stamp(x)).argmax())
-        count("asr_all", said == truth.target)
-        if label != truth.target:
-            count("asr", said == truth.target)
+        said = int(module(truth.attack.stamp(x)).argmax())
+        aim = int(truth.attack.aims(x, torch.tensor([label])))
+        count("asr_all", said == aim)
+        if label != aim:
+            count("asr", said == aim)
             count("ra", said == label)
     return {name: (hits, of) for name, (hits, of) in counts.items()}
 
@@ -114,7 +136,7 @@ def test_rates_are_what_is_counted_by_hand(target: int, use_mask: bool, batch: i
     pixels = torch.randint(0, 256, (30, 3, 8, 8), generator=draws, dtype=torch.uint8)
     pixels = (pixels * torch.rand((30, 3, 1, 1), generator=draws)).byte()
     labels_B = torch.randint(0, 3, (30,), generator=draws)
-    truth = GroundTruth(pixels, labels_B, darken, target)
+    truth = GroundTruth(pixels, labels_B, Darkening(target))
     mask_N = (torch.rand(12, generator=draws) > 0.3).float() if use_mask else None
     network = masked(TinyNet())
     before = Untouched(network.module)
@@ -136,7 +158,7 @@ def test_the_target_class_is_left_out_of_asr(
 ) -> None:
     """Repaired, the images of the target class still answer it: that is no attack success."""
     x, labels_B = coloured(40)
-    truth = GroundTruth((x * 255).byte(), labels_B, stamp_checkerboard, TARGET)
+    truth = GroundTruth((x * 255).byte(), labels_B, Checkerboard())
     mask_N = torch.ones(8)
     mask_N[closed] = 0
     got = measure(planted(), truth, mask_N)
@@ -153,14 +175,9 @@ def test_the_target_class_is_left_out_of_asr(
 def test_what_is_not_known_is_not_measured() -> None:
     x, labels_B = coloured(8)
     pixels = (x * 255).byte()
-    for truth in (
-        GroundTruth(pixels, labels_B),
-        GroundTruth(pixels, labels_B, target=TARGET),
-        GroundTruth(pixels, labels_B, stamp=stamp_checkerboard),
-    ):
-        assert measure(planted(), truth) == Measured(ba=wilson(8, 8))
+    assert measure(planted(), GroundTruth(pixels, labels_B)) == Measured(ba=wilson(8, 8))
     own = labels_B == TARGET
-    alone = measure(planted(), GroundTruth(pixels[own], labels_B[own], stamp_checkerboard, TARGET))
+    alone = measure(planted(), GroundTruth(pixels[own], labels_B[own], Checkerboard()))
     assert (alone.asr, alone.ra) == (None, None)
     assert alone.asr_all == wilson(2, 2)
 
@@ -169,11 +186,12 @@ def test_the_attack_is_given_images_from_0_to_1() -> None:
     pixels = torch.arange(256, dtype=torch.uint8).repeat(3)[: 4 * 192].reshape(4, 3, 8, 8)
     given = []
 
-    def look(images_BCHW: Tensor) -> Tensor:
-        given.append(images_BCHW)
-        return images_BCHW
+    class Looking(Checkerboard):
+        def stamp(self, images_BCHW: Tensor) -> Tensor:
+            given.append(images_BCHW)
+            return images_BCHW
 
-    measure(planted(), GroundTruth(pixels, torch.arange(4), look, TARGET), batch=3)
+    measure(planted(), GroundTruth(pixels, torch.arange(4), Looking()), batch=3)
     assert [len(part) for part in given] == [3, 1]
     assert torch.equal(torch.cat(given), pixels.float() / 255)
     assert float(torch.cat(given).max()) == 1.0
@@ -181,13 +199,61 @@ def test_the_attack_is_given_images_from_0_to_1() -> None:
 
 def test_a_sample_keeps_images_and_labels_together() -> None:
     x, labels_B = coloured(20)
-    truth = GroundTruth((x * 255).byte(), labels_B, stamp_checkerboard, TARGET)
+    truth = GroundTruth((x * 255).byte(), labels_B, Checkerboard())
     some = truth.subset(8, generator(1))
     assert (len(some.images_BCHW), len(some.labels_B)) == (8, 8)
     assert len({bytes(image.flatten().tolist()) for image in some.images_BCHW}) == 8
     for image, label in zip(some.images_BCHW, some.labels_B, strict=True):
         at = [bool((image == one).all()) for one in truth.images_BCHW].index(True)
         assert truth.labels_B[at] == label
-    assert (some.stamp, some.target) == (truth.stamp, truth.target)
+    assert some.attack is truth.attack
     assert truth.subset(20, generator(1)) is truth
     assert torch.equal(some.labels_B, truth.subset(8, generator(1)).labels_B)
+
+
+def drawn() -> tuple[Tensor, Tensor]:
+    """30 images of noise, each of a brightness of its own, and labels."""
+    draws = generator(17)
+    pixels = torch.randint(0, 256, (30, 3, 8, 8), generator=draws, dtype=torch.uint8)
+    pixels = (pixels * torch.rand((30, 3, 1, 1), generator=draws)).byte()
+    return pixels, torch.randint(0, 3, (30,), generator=draws)
+
+
+MANY: dict[str, Attack] = {
+    "all to all": AllToAll(Darkening(0), 3),
+    "several": Several((Darkening(0), Checkerboard(2), AllToAll(Checkerboard(), 3))),
+}
+
+
+@pytest.mark.parametrize("batch", [250, 7])
+@pytest.mark.parametrize("name", MANY)
+def test_attacks_with_several_targets_are_counted_by_hand(name: str, batch: int) -> None:
+    truth = GroundTruth(*drawn(), MANY[name])
+    wanted = by_hand(truth, None)
+    got = measure(masked(TinyNet()), truth, batch=batch)
+    assert {key: counted(getattr(got, key)) for key in wanted} == wanted
+    hits = wanted["asr"][0]
+    assert 0 < hits < wanted["asr"][1], "a case in which the rate says something"
+    part = truth.subset(12, generator(1))
+    wanted = by_hand(part, None)
+    got = measure(masked(TinyNet()), part)
+    assert {key: counted(getattr(got, key)) for key in wanted} == wanted
+
+
+def test_all_to_all_is_no_attack_on_a_network_that_answers_the_trigger_with_one_class() -> None:
+    """Only images of the class before the target are answered what they are to be."""
+    x, labels_B = coloured(40)
+    got = measure(planted(), GroundTruth((x * 255).byte(), labels_B, AllToAll(Checkerboard(), 4)))
+    assert (got.asr, got.ra) == (wilson(10, 40), wilson(10, 40))
+    assert got.asr_all == got.asr
+
+
+def test_images_that_are_not_triggered_count_in_no_rate_of_triggered_ones() -> None:
+    x, labels_B = coloured(40)
+    pixels = (x * 255).byte()
+    stamped = (stamp_checkerboard(x) * 255).byte()
+    known = (labels_B != TARGET) & (torch.arange(40) < 20)
+    attack = Recorded.of(TARGET, pixels[known], stamped[known], "recorded")
+    got = measure(planted(), GroundTruth(pixels, labels_B, attack))
+    assert (got.ba, got.asr, got.ra) == (wilson(40, 40), wilson(15, 15), wilson(0, 15))
+    assert got.asr_all is None
