@@ -1,84 +1,101 @@
-"""Read what is known of an attack: attack.toml, or a bare trigger file.
+"""Read what is known of an attack: attack.toml, or files that other tools leave beside a model.
 
 ::
 
-    attack = "badnets"          # badnets, blended, sig, label-consistent, trojan
-    target = 0
+    attack = "badnets"          # badnets, blended, sig, label-consistent, wanet, fiba, lf, refool,
+    target = 0                  # input-aware, physical, trojan, ssba
     [trigger]                   # stamped = x * (1 - weight) + pattern * weight
     file = "trigger.safetensors"    # pattern and weight, (3, H, W) in [0, 1]; or a picture
 
-Instead of ``file``, ``[trigger]`` may hold parameters of `cnp_engine.attacks`: for badnets
-``side patch corner margin``, for blended ``weight seed``, for sig ``delta frequency``.
+Instead of ``target``, ``goal = "all-to-all"`` (class y is to be answered y + 1). Instead of both,
+two or more ``[[part]]`` tables, each with an attack, target and trigger of its own.
+
+``[trigger]`` holds parameters of `cnp_engine.attacks` by their names (badnets: ``side patch corner
+margin``; blended: ``weight seed noise``; sig: ``delta frequency``; wanet: ``strength``; and so on),
+and ``file`` with the tensors it needs besides (wanet: flow; fiba, lf: pattern; refool: pictures;
+input-aware: both generators). Files of other tools (`attack_imports`):
+
+- ``identity_grid`` and ``noise_grid``, or ``checkpoint``: WaNet's, of BackdoorBox or its release;
+- ``checkpoint``: Input-aware's netG and netM;
+- ``file = "trigger_info.th"``: ANP's;
+- ``folder = "bd_test_dataset"``: BackdoorBench's stamped test images, of any attack.
+
 Other keys of the file (``poison_rate``, ``normalize``) describe the training and are not used.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
-from cnp_engine.attacks import Attack, BadNets, Blend, NoiseBlend, Sinusoid
-from cnp_engine.attacks.static import CORNERS
+from cnp_engine.attacks import AllToAll, Attack, Blend, Recorded, Several
+from cnp_engine.attacks.catalogue import (
+    KINDS,
+    check_size,
+    check_target,
+    check_value,
+    checked,
+    materials,
+    parameters,
+)
+from cnp_engine.data import attack_imports
+from cnp_engine.data.attack_tensors import recorded, tensors_of
+from cnp_engine.data.attack_trigger import pattern_and_weight, read_tensors
+from cnp_engine.data.attack_writing import write_attack
+from cnp_engine.data.images import LabelledImages
 from cnp_engine.errors import AttackInvalid
 
-PARAMETRIC: dict[str, type[BadNets] | type[NoiseBlend] | type[Sinusoid]] = {
-    "badnets": BadNets,
-    "blended": NoiseBlend,
-    "sig": Sinusoid,
-}
-STATIC = (*PARAMETRIC, "label-consistent", "trojan")
-"""Attacks whose trigger is the same on every image: what a pattern and a weight can express."""
+__all__ = ["load_attack", "load_trigger", "write_attack"]
 
-DYNAMIC = ("wanet", "input-aware", "fiba", "lf", "ssba", "all-to-all")
-"""Known, but no pattern and weight express them."""
+FILED = ("trojan", "trigger", "ssba", "recorded")
+"""Names of what only files can describe."""
 
-RANGES: dict[str, tuple[float, float]] = {
-    "side": (1, 1024),
-    "margin": (0, 1024),
-    "weight": (0, 1),
-    "seed": (0, 2**63 - 1),
-    "delta": (0, 1),
-    "frequency": (0, 1024),
-}
-CHOICES: dict[str, tuple[str, ...]] = {"patch": ("checkerboard", "white"), "corner": CORNERS}
+KNOWN = (*KINDS, *FILED)
+
+GOALS = ("all-to-one", "all-to-all")
+
+PATHS = frozenset({"file", "folder", "checkpoint", "identity_grid", "noise_grid"})
+"""Keys of [trigger] that name a file or folder beside the attack.toml."""
+
+
+@dataclass(frozen=True)
+class _About:
+    """What an attack is checked against; None where it is not known."""
+
+    size: tuple[int, int] | None
+    classes: int | None
+    test: LabelledImages | None
 
 
 def load_attack(
-    path: str | Path, size: tuple[int, int] | None = None, classes: int | None = None
+    path: str | Path,
+    size: tuple[int, int] | None = None,
+    classes: int | None = None,
+    test: LabelledImages | None = None,
 ) -> Attack:
-    """An attack.toml and the trigger file it names, relative to it.
+    """An attack.toml and the files it names, relative to it.
 
-    size: (height, width) of the images, classes: of the network; checked where given.
-    Raises AttackInvalid.
+    Or, without one, ANP's trigger_info.th, or BackdoorBench's folder of stamped test images.
+    size: (height, width) of the images, classes: of the network; checked where given. test: the
+    labelled test images, which stamped ones are held against. Raises AttackInvalid.
     """
-    path = Path(path).expanduser()
-    table = _toml(path)
-    name = _name(path, table.get("attack"))
-    target = _target(str(path), table.get("target"), classes)
-    trigger = table.get("trigger", {})
-    if not isinstance(trigger, dict):
-        raise AttackInvalid(f"[trigger] in {path} is no table.", "Write file = NAME under it.")
-    if "file" in trigger:
-        file = path.parent / str(trigger["file"])
-        pattern, weight = _read_trigger(file, trigger.get("weight"))
-        _check_size(file, pattern, size)
-        return Blend(target, pattern, weight, name)
-    if name not in PARAMETRIC:
-        raise AttackInvalid(
-            f"{path} names no trigger file for the attack {name}.",
-            'Add [trigger] with file = "NAME.safetensors".',
-        )
-    return _parametric(path, name, target, trigger, size)
+    path, about = Path(path).expanduser(), _About(size, classes, test)
+    if path.is_dir():
+        attack: Attack = attack_imports.stamped_folder(path, "recorded", None, classes, test)
+    elif attack_imports.is_torch_file(path):
+        attack = attack_imports.trigger_info(path, "trigger", None)
+        assert attack.target is not None, "what it blends has one target"
+        check_target(str(path), attack.target, classes)
+    else:
+        return _described(str(path), path.parent, _toml(path), about)
+    if size is not None:
+        check_size(str(path), attack, size)
+    return attack
 
 
 def load_trigger(
@@ -92,10 +109,11 @@ def load_trigger(
     A picture without alpha covers the image wherever it is not black. Raises AttackInvalid.
     """
     path = Path(path).expanduser()
-    target = _target(f"--target for {path}", target, classes)
-    pattern, weight = _read_trigger(path, None)
-    _check_size(path, pattern, size)
-    return Blend(target, pattern, weight, "trigger")
+    target = check_target(f"--target for {path}", target, classes)
+    attack = Blend(target, *pattern_and_weight(path), "trigger")
+    if size is not None:
+        check_size(str(path), attack, size)
+    return attack
 
 
 def _toml(path: Path) -> dict[str, Any]:
@@ -110,126 +128,157 @@ def _toml(path: Path) -> dict[str, Any]:
         raise AttackInvalid(f"{path} is not TOML ({error}).", "Give an attack.toml.") from error
 
 
-def _name(path: Path, value: object) -> str:
-    name = value.lower().replace("_", "-") if isinstance(value, str) else ""
-    if name in STATIC:
-        return name
-    known = f"Known attacks are {', '.join(STATIC)}."
-    if not name:
-        raise AttackInvalid(
-            f"{path} does not say which attack it is.", f"Add attack = NAME. {known}"
-        )
-    if name in DYNAMIC:
-        raise AttackInvalid(
-            f"The trigger of {name} depends on the image and cannot be read from {path}.",
-            f"{known} Without --attack the run still gives its verdict.",
-        )
-    close = difflib.get_close_matches(name, STATIC, n=1)
-    hint = f"Did you mean {close[0]}?" if close else known
-    raise AttackInvalid(f"{path} names an unknown attack, {value}.", hint)
+def _described(where: str, folder: Path, table: dict[str, Any], about: _About) -> Attack:
+    """An attack.toml, or one of its parts; files are relative to ``folder``."""
+    goal = table.get("goal", GOALS[0])
+    if goal not in GOALS:
+        raise AttackInvalid(f"The goal in {where} is {goal!r}.", f"It can be {', '.join(GOALS)}.")
+    if "part" in table:
+        attack = _several(where, folder, table, about)
+        return _all_to_all(where, table, attack, about) if goal == "all-to-all" else attack
+    name = _name(where, table.get("attack"))
+    if goal == "all-to-all":
+        if "target" in table:
+            raise AttackInvalid(
+                f"{where} has a target and the goal all-to-all, which has none.",
+                "Remove one of them.",
+            )
+        attack = _one(where, folder, name, 0, table, about)
+        return _all_to_all(where, table, attack, about)
+    target = check_target(where, table.get("target"), about.classes)
+    return _one(where, folder, name, target, table, about)
 
 
-def _target(where: str, value: object, classes: int | None) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+def _all_to_all(where: str, table: dict[str, Any], attack: Attack, about: _About) -> Attack:
+    classes = table.get("classes", about.classes)
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
         raise AttackInvalid(
-            f"The target in {where} is {value!r}, not a class index.", "Write target = 0 or higher."
+            f"{where} does not say of how many classes.", "Write classes = 10, or what they are."
         )
-    if classes is not None and value >= classes:
+    if about.classes is not None and classes != about.classes:
         raise AttackInvalid(
-            f"The target in {where} is {value}, but the model has classes 0 to {classes - 1}.",
+            f"{where} is for {classes} classes, but the model has {about.classes}.",
             "Check that the attack belongs to this model.",
         )
-    return value
+    return AllToAll(attack, classes)
 
 
-def _parametric(
-    path: Path, name: str, target: int, trigger: dict[str, Any], size: tuple[int, int] | None
-) -> Attack:
-    kind = PARAMETRIC[name]
-    known = {f.name: f.default for f in dataclasses.fields(kind)} if trigger else {}
-    for key, value in trigger.items():
-        if key not in known or key in ("name", "target"):
-            close = difflib.get_close_matches(key, ["file", *known], n=1)
-            hint = f"Did you mean {close[0]}?" if close else "Remove it."
-            raise AttackInvalid(f"[trigger] in {path} has an unknown key, {key}.", hint)
-        _check_value(path, key, value, known[key])
-    attack = kind(target=target, **trigger)
-    if isinstance(attack, BadNets) and size and attack.side + attack.margin > min(size):
+def _several(where: str, folder: Path, table: dict[str, Any], about: _About) -> Attack:
+    parts = table["part"]
+    if not isinstance(parts, list) or len(parts) < 2 or not all(isinstance(p, dict) for p in parts):
         raise AttackInvalid(
-            f"The patch of {path} is larger than the image, {size[0]}x{size[1]}.",
-            "Check that the attack belongs to these images.",
+            f"{where} does not have two or more parts.",
+            "Write [[part]] above each, with attack, target and [part.trigger].",
         )
+    if clash := {"target", "trigger"} & table.keys():
+        raise AttackInvalid(
+            f"{where} has parts and a {min(clash)} outside of them.",
+            "Move it below a [[part]], or remove it.",
+        )
+    found = []
+    for number, part in enumerate(parts, 1):
+        if "part" in part:
+            raise AttackInvalid(f"Part {number} of {where} has parts.", "Write all in one row.")
+        found.append(_described(f"part {number} of {where}", folder, part, about))
+    name = table.get("attack", "several")
+    return Several(tuple(found), name if isinstance(name, str) else "several")
+
+
+def _name(where: str, value: object) -> str:
+    name = value.lower().replace("_", "-") if isinstance(value, str) else ""
+    if name in KNOWN:
+        return name
+    known = f"Known attacks are {', '.join(KNOWN)}."
+    if not name:
+        raise AttackInvalid(
+            f"{where} does not say which attack it is.", f"Add attack = NAME. {known}"
+        )
+    if name == "all-to-all":
+        raise AttackInvalid(
+            f"{where} names a goal as its attack, {value}.",
+            'Write goal = "all-to-all", and attack = "badnets" or what its trigger is.',
+        )
+    close = difflib.get_close_matches(name, KNOWN, n=1)
+    hint = f"Did you mean {close[0]}?" if close else known
+    raise AttackInvalid(f"{where} names an unknown attack, {value}.", hint)
+
+
+def _one(
+    where: str, folder: Path, name: str, target: int, table: dict[str, Any], about: _About
+) -> Attack:
+    trigger = table.get("trigger", {})
+    if not isinstance(trigger, dict):
+        raise AttackInvalid(f"[trigger] in {where} is no table.", "Write file = NAME under it.")
+    files: dict[str, Path] = {}
+    for key in PATHS & trigger.keys():
+        if not isinstance(trigger[key], str):
+            raise AttackInvalid(f"{key} in {where} is {trigger[key]!r}.", "It is a path in quotes.")
+        files[key] = folder / trigger[key]
+    plain = {key: value for key, value in trigger.items() if key not in PATHS}
+    attack = _made(where, name, target, files, plain, about)
+    if about.size is not None:
+        check_size(str(min(files.values(), default=where)), attack, about.size)
     return attack
 
 
-def _check_value(path: Path, key: str, value: object, default: object) -> None:
-    if key in CHOICES:
-        if value not in CHOICES[key]:
-            allowed = ", ".join(CHOICES[key])
-            raise AttackInvalid(f"{key} in {path} is {value!r}.", f"It can be {allowed}.")
-        return
-    low, high = RANGES[key]
-    kinds = (int,) if isinstance(default, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        what = "a whole number" if kinds == (int,) else "a number"
-        raise AttackInvalid(f"{key} in {path} is {value!r}.", f"It is {what}, {low} to {high}.")
+def _made(
+    where: str,
+    name: str,
+    target: int,
+    files: dict[str, Path],
+    plain: dict[str, Any],
+    about: _About,
+) -> Attack:
+    """By the files that [trigger] names, then by the attack's name."""
+    if "folder" in files:
+        path = files["folder"]
+        return attack_imports.stamped_folder(path, name, target, about.classes, about.test)
+    if "file" in files:
+        return _from_file(where, files["file"], name, target, plain)
+    if name == "wanet" and {"noise_grid", "checkpoint"} & files.keys():
+        grid = attack_imports.flow(where, files)
+        return _kind(name, target, {"flow": grid} | _checked(where, name, plain))
+    if name == "input-aware" and "checkpoint" in files:
+        found = attack_imports.generators(files["checkpoint"])
+        return _kind(name, target, found | _checked(where, name, plain))
+    if name not in KINDS or materials(KINDS[name]):
+        raise _nothing(where, name)
+    return _kind(name, target, _checked(where, name, plain))
 
 
-def _read_trigger(path: Path, weight: object) -> tuple[Tensor, Tensor]:
-    """pattern and weight, float32 (3, H, W) in [0, 1]; one ``weight`` for all pixels if given."""
-    if not path.is_file():
-        raise AttackInvalid(f"The trigger file {path} is not there.", "Put it beside attack.toml.")
-    if path.suffix.lower() == ".safetensors":
-        pattern, mask = _tensors(path)
-    else:
-        pattern, mask = _picture(path)
-    if weight is not None:
-        _check_value(path, "weight", weight, 0.0)
-        assert isinstance(weight, int | float), "_check_value lets nothing else pass"
-        mask = torch.full_like(pattern, float(weight))
-    return pattern, mask
-
-
-def _tensors(path: Path) -> tuple[Tensor, Tensor]:
-    todo = "Store pattern and weight as (3, H, W) in [0, 1]."
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise AttackInvalid(f"{path} is not a safetensors file.", todo) from error
-    missing = {"pattern", "weight"} - tensors.keys()
-    if missing:
-        raise AttackInvalid(f"{path} has no {' and no '.join(sorted(missing))}.", todo)
-    for name in ("pattern", "weight"):
-        value = tensors[name]
-        if value.ndim != 3 or value.shape[0] != 3 or value.shape != tensors["pattern"].shape:
-            raise AttackInvalid(f"{name} in {path} has shape {tuple(value.shape)}.", todo)
-        if not value.is_floating_point():
-            raise AttackInvalid(f"{name} in {path} is of type {value.dtype}.", todo)
-        # Not "outside": NaN compares false with everything.
-        if not bool(((value >= 0) & (value <= 1)).all()):
-            raise AttackInvalid(f"{name} in {path} has values outside 0 to 1.", todo)
-    return tensors["pattern"].float(), tensors["weight"].float()
-
-
-def _picture(path: Path) -> tuple[Tensor, Tensor]:
-    try:
-        with Image.open(path, formats=("PNG", "BMP", "PPM")) as image:
-            alpha = image.has_transparency_data
-            rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise AttackInvalid(
-            f"{path} is neither a safetensors file nor a PNG.", "Give the trigger as one of them."
-        ) from error
-    pixels = torch.from_numpy(rgba).permute(2, 0, 1).contiguous()
-    pattern = pixels[:3].contiguous()
-    weight = pixels[3:] if alpha else (pattern.amax(0, keepdim=True) > 0).float()
-    return pattern, weight.expand_as(pattern).contiguous()
-
-
-def _check_size(path: Path, pattern: Tensor, size: tuple[int, int] | None) -> None:
-    found = (pattern.shape[1], pattern.shape[2])
-    if size is not None and found != size:
-        raise AttackInvalid(
-            f"The trigger {path} is {found[0]}x{found[1]}, the images are {size[0]}x{size[1]}.",
-            "Give the trigger in the size of the images; it is never resized.",
+def _nothing(where: str, name: str) -> AttackInvalid:
+    if name in ("ssba", "recorded"):
+        return AttackInvalid(
+            f"The trigger of {name} depends on the image and is not in {where}.",
+            "Give its stamped test images: [trigger] with folder = NAME.",
         )
+    return AttackInvalid(
+        f"{where} names no trigger file for the attack {name}.",
+        'Add [trigger] with file = "NAME.safetensors".',
+    )
+
+
+def _from_file(where: str, file: Path, name: str, target: int, plain: dict[str, Any]) -> Attack:
+    """What ``file`` of [trigger] describes: by its tensors, then by the attack's name."""
+    if attack_imports.is_torch_file(file):
+        return attack_imports.trigger_info(file, name, target)
+    tensors = read_tensors(file) if file.suffix.lower() == ".safetensors" else {}
+    if tensors.keys() == {"keys", "stamped"}:
+        return Recorded(target, *recorded(file, tensors), name)
+    if name in KINDS and materials(KINDS[name]):
+        made = tensors_of(file, KINDS[name], tensors)
+        return _kind(name, target, made | _checked(where, name, plain))
+    pattern, weight = pattern_and_weight(file)
+    if "weight" in plain:
+        opacity = check_value(where, "weight", plain["weight"], 0.0)
+        weight = torch.full_like(pattern, float(opacity))
+    return Blend(target, pattern, weight, name)
+
+
+def _checked(where: str, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    return checked(where, given, parameters(KINDS[name]), ("file",))
+
+
+def _kind(name: str, target: int, fields: dict[str, Any]) -> Attack:
+    attack: Attack = KINDS[name](target=target, name=name, **fields)
+    return attack

@@ -195,7 +195,7 @@ def ground_truth(config: RunConfig, drawn: Split, names: tuple[str, ...]) -> Gro
     if config.attack is None and config.trigger is None:
         return GroundTruth(images, labels)
     if config.attack is not None:
-        attack = load_attack(config.attack, size, len(names))
+        attack = load_attack(config.attack, size, len(names), drawn.test)
     else:
         assert config.trigger is not None
         if len(config.targets) != 1:

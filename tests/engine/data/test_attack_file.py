@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from cnp_engine.attacks import BadNets, Blend, NoiseBlend, Sinusoid
+from cnp_engine.attacks import AllToAll, BadNets, Blend, NoiseBlend, Several, Sinusoid
 from cnp_engine.data.attack_file import load_attack, load_trigger
 from cnp_engine.errors import AttackInvalid
 from tests.engine.data.pictures import SHARED
@@ -23,6 +23,7 @@ GENERATOR = torch.Generator().manual_seed(0)
 PATTERN, WEIGHT = (torch.rand(3, *SIZE, generator=GENERATOR) for _ in range(2))
 TRIGGER = '[trigger]\nfile = "t.safetensors"\n'
 HEAD = 'attack = "badnets"\ntarget = 3\n'
+PART = "[[part]]\n" + HEAD
 
 
 def _write(root: Path, text: str, **tensors: Tensor) -> Path:
@@ -96,13 +97,135 @@ def test_bare_triggers(tmp_path: Path) -> None:
     torch.testing.assert_close(blended[:, :, 0, 0], images[:, :, 0, 0] * 0.8)
 
 
+def test_all_to_all(tmp_path: Path) -> None:
+    path = _write(tmp_path, 'attack = "sig"\ngoal = "all-to-all"\n[trigger]\ndelta = 0.1\n')
+    attack = load_attack(path, SIZE, 10)
+    assert isinstance(attack, AllToAll)
+    assert (attack.name, attack.target, attack.classes) == ("sig", None, 10)
+    images = torch.rand(3, 3, *SIZE)
+    assert torch.equal(attack.stamp(images), Sinusoid(0, delta=0.1).stamp(images))
+    assert attack.aims(images, torch.tensor([0, 4, 9])).tolist() == [1, 5, 0]
+    with pytest.raises(AttackInvalid, match="of how many classes"):
+        load_attack(path, SIZE)
+    path.write_text('attack = "sig"\ngoal = "all-to-all"\nclasses = 4\n')
+    alone = load_attack(path)
+    assert isinstance(alone, AllToAll)
+    assert alone.classes == 4
+
+
+def test_several_parts(tmp_path: Path) -> None:
+    text = (
+        '[[part]]\nattack = "badnets"\ntarget = 3\n[part.trigger]\nside = 2\n'
+        '[[part]]\nattack = "trojan"\ntarget = 4\n[part.trigger]\nfile = "t.safetensors"\n'
+        '[[part]]\nattack = "sig"\ngoal = "all-to-all"\n'
+    )
+    attack = load_attack(_write(tmp_path, text), SIZE, 10)
+    assert isinstance(attack, Several)
+    assert attack.parts[0] == BadNets(3, side=2)
+    blend, last = attack.parts[1:]
+    assert isinstance(blend, Blend)
+    assert (blend.name, blend.target) == ("trojan", 4)
+    assert torch.equal(blend.pattern, PATTERN)
+    assert isinstance(last, AllToAll)
+    assert last.attack == Sinusoid(0)
+
+
 BAD: dict[str, tuple[str, dict[str, Tensor], str, str]] = {
     "not TOML": ("attack = badnets", {}, "is not TOML", "attack.toml"),
     "no attack": ("target = 3\n" + TRIGGER, {}, "does not say which attack", "badnets"),
     "attack is a number": ("attack = 1\ntarget = 3\n" + TRIGGER, {}, "does not say", "badnets"),
     "misspelt attack": ('attack = "badnet"\ntarget = 3\n', {}, "unknown attack", "mean badnets?"),
     "unknown attack": ('attack = "xyz"\ntarget = 3\n', {}, "unknown attack, xyz", "Known attacks"),
-    "dynamic attack": ('attack = "wanet"\ntarget = 3\n', {}, "depends on the image", "verdict"),
+    "dynamic attack": ('attack = "ssba"\ntarget = 3\n', {}, "depends on the image", "folder ="),
+    "no flow": ('attack = "wanet"\ntarget = 3\n', {}, "names no trigger file", "[trigger]"),
+    "all-to-all as attack": ('attack = "all-to-all"\n', {}, "a goal as its attack", 'goal = "all'),
+    "unknown goal": (HEAD + 'goal = "one"\n', {}, "goal in", "all-to-one, all-to-all"),
+    "two goals": (HEAD + 'goal = "all-to-all"\n', {}, "has a target and the goal", "one of them"),
+    "other classes": (
+        'attack = "badnets"\ngoal = "all-to-all"\nclasses = 100\n',
+        {},
+        "is for 100 classes, but the model has 10",
+        "this model",
+    ),
+    "no classes": (
+        'attack = "badnets"\ngoal = "all-to-all"\nclasses = "ten"\n',
+        {},
+        "of how many",
+        "classes =",
+    ),
+    "one part": ("[[part]]\n" + HEAD, {}, "two or more parts", "[[part]]"),
+    "parts are text": ('part = ["a", "b"]\n', {}, "two or more parts", "[[part]]"),
+    "parts and a target": ("target = 1\n" + PART * 2, {}, "a target outside", "[[part]]"),
+    "parts in parts": (PART + "[[part.part]]\n" + PART, {}, "Part 1 of", "one row"),
+    "a bad part": (PART + '[[part]]\nattack = "sig"\n', {}, "part 2 of", "target = 0"),
+    "a path as a number": (HEAD + "[trigger]\nfile = 3\n", {}, "file in", "in quotes"),
+    "a flow of another shape": (
+        'attack = "wanet"\ntarget = 3\n' + TRIGGER,
+        {"flow": torch.rand(2, *SIZE)},
+        "flow in",
+        "(H, W, 2)",
+    ),
+    "an endless flow": (
+        'attack = "wanet"\ntarget = 3\n' + TRIGGER,
+        {"flow": torch.full((*SIZE, 2), float("inf"))},
+        "flow in",
+        "(H, W, 2)",
+    ),
+    "a flow of another size": (
+        'attack = "wanet"\ntarget = 3\n' + TRIGGER,
+        {"flow": torch.rand(5, 4, 2)},
+        "is 5x4, the images are 4x5",
+        "never resized",
+    ),
+    "pattern for a flow": ('attack = "wanet"\ntarget = 3\n' + TRIGGER, {}, "no flow", "Store flow"),
+    "a flow in a picture": (
+        'attack = "wanet"\ntarget = 3\n[trigger]\nfile = "attack.toml"\n',
+        {},
+        "no flow",
+        "Store",
+    ),
+    "a dark addition": (
+        'attack = "lf"\ntarget = 3\n' + TRIGGER,
+        {"pattern": PATTERN - 2.0},
+        "outside -1",
+        "[-1, 1]",
+    ),
+    "a negative spectrum": (
+        'attack = "fiba"\ntarget = 3\n' + TRIGGER,
+        {"pattern": -PATTERN},
+        "outside 0",
+        "[0, 1]",
+    ),
+    "no pictures": (
+        'attack = "refool"\ntarget = 3\n' + TRIGGER,
+        {"pictures": torch.rand(0, 3, *SIZE)},
+        "pictures in",
+        "(n, 3, H, W)",
+    ),
+    "strength without bounds": (
+        'attack = "wanet"\ntarget = 3\n' + TRIGGER + "strength = -1\n",
+        {"flow": torch.rand(*SIZE, 2)},
+        "strength in",
+        "0 to 64",
+    ),
+    "generators of other shapes": (
+        'attack = "input-aware"\ntarget = 3\n' + TRIGGER,
+        {"pattern_net.convblock_middle.conv2d.bias": torch.rand(128)},
+        "pattern_net in",
+        "release",
+    ),
+    "records out of order": (
+        'attack = "ssba"\ntarget = 3\n' + TRIGGER,
+        {"keys": torch.tensor([2, 1]), "stamped": torch.zeros(2, 3, *SIZE, dtype=torch.uint8)},
+        "does not hold stamped",
+        "folder =",
+    ),
+    "records of floats": (
+        'attack = "ssba"\ntarget = 3\n' + TRIGGER,
+        {"keys": torch.tensor([1, 2]), "stamped": torch.zeros(2, 3, *SIZE)},
+        "does not hold stamped",
+        "folder =",
+    ),
     "no target": ('attack = "badnets"\n', {}, "is None, not a class", "target = 0"),
     "target is text": ('attack = "badnets"\ntarget = "3"\n', {}, "is '3'", "target = 0"),
     "target is true": ('attack = "badnets"\ntarget = true\n', {}, "is True", "target = 0"),
