@@ -20,6 +20,7 @@ from cnp_engine.errors import (
     CnpError,
     DeviceMissing,
     Interrupted,
+    RunDamaged,
     RunDirectoryError,
     RunExists,
     RunLocked,
@@ -134,8 +135,11 @@ class _Bench:
         place = self._place(one.cell)
         if not (place / CONFIG).is_file():
             return
-        there, here = RunDirectory.open(place).config.values(), one.config.values()
-        for key, value in here.items():
+        try:
+            there = RunDirectory.open(place).config.values()
+        except RunDamaged:  # one cell's failure
+            return
+        for key, value in one.config.values().items():
             if there[key] != value:
                 raise RunExists(
                     f"The run {place} was made with {key} = {show(there[key])}, and the grid now "

@@ -186,7 +186,11 @@ def _cell(row: Result) -> list[str]:
 
 
 def _failures(results: Sequence[Result]) -> list[str]:
-    failed = [f"- `{row.cell.name}`: {row.error}" for row in results if row.state == "failed"]
+    failed = [
+        f"- `{row.cell.name}`: {' '.join(row.error.split())}"
+        for row in results
+        if row.state == "failed"
+    ]
     return ["Failed, and tried again by the next call:", "", *failed, ""] if failed else []
 
 

@@ -28,6 +28,7 @@ A grid; paths are relative to it:
   data = "demo"                 # as cnp run --data takes it
   clean = [100, 1000]           # clean images            [default: 1000]
   seeds = [0]                   # seeds of the runs       [default: 0]
+
 \b
   [models]                      # trained here; each list is an axis
   attacks = ["badnets", "wanet"]
@@ -36,15 +37,18 @@ A grid; paths are relative to it:
   rates = [0.1, 0.0]            # 0.0 is the clean twin, one for all attacks
   targets = [0]                 # also: goals, train_seeds; for all models
   epochs = 15                   # alike: images, batch, lr, normalize, flip
+
 \b
   [[model]]                     # exists already; as many as you like
   name = "mine"
   file = "mine.pth"
   attack = "mine.toml"          # left out: a clean model
                                 # also: arch, normalize
+
 \b
   [set]                         # settings of every run
   "masks.rounds" = 10
+
 \b
   [bars]                        # what the means are held against
   asr = 0.02                    # at most: asr, ba_drop, ra_gap, residual,
