@@ -24,6 +24,7 @@ CELLS = (
     "attack", "network", "rate", "clean", "train seed", "seed", "BA before", "BA after",
     "ASR before", "ASR after", "RA before", "RA after", "BA drop", "RA gap", "retention",
     "residual", "trigger's success", "pruned", "verdict", "target", "s", "MiB",
+    "run",
 )  # fmt: skip
 MEANS = (
     "clean", "network", "rate", "done", "ASR", "BA drop", "RA gap", "residual", "pruned",
@@ -171,8 +172,9 @@ def _cell(row: Result) -> list[str]:
         truth.attack or "none (clean)", row.network or ABSENT, _share(truth.rate),
         count(row.cell.clean), _text(model.train_seed), _text(row.cell.seed),
     ]  # fmt: skip
+    name = f"`{row.cell.name}`"
     if not row.done:
-        return [*about, *[ABSENT] * (len(CELLS) - len(about) - 4), row.state, *[ABSENT] * 3]
+        return [*about, *[ABSENT] * (len(CELLS) - len(about) - 5), row.state, *[ABSENT] * 3, name]
     pairs = [(row.before.ba, row.after.ba), (row.before.asr, row.after.asr),
              (row.before.ra, row.after.ra)]  # fmt: skip
     return [
@@ -182,6 +184,7 @@ def _cell(row: Result) -> list[str]:
         rate(row.label_free.retention), rate(row.label_free.residual), rate(row.success),
         _pruned(row), _verdict(row), _target(row),
         _seconds(row.seconds), _mebibytes(row.peak_memory_bytes),
+        name,
     ]  # fmt: skip
 
 
@@ -274,7 +277,8 @@ def _sizes(results: Iterable[Result]) -> str:
         if sizes:
             low, high = min(sizes), max(sizes)
             said.append(f"{name} on {count(low)}" + (f" to {count(high)}" if high > low else ""))
-    return f"Test images: {', '.join(said)}." if said else ""
+    where = "n of every rate is in bench.csv"
+    return f"Test images: {', '.join(said)}; {where}." if said else ""
 
 
 def _pruned(row: Result) -> str:

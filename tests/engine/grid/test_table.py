@@ -224,7 +224,7 @@ def test_markdown_has_a_row_a_cell_a_line_a_group_and_the_bars(mixed: table.Benc
     text = table.markdown(mixed)
     lines = text.splitlines()
     tables = [line for line in lines if line.startswith("|")]
-    assert {len(split(line)) for line in tables} == {22, 16, 9}
+    assert {len(split(line)) for line in tables} == {23, 16, 9}
     assert "4 of 6 cells done, 1 failed." in text
     assert "BA on 1,000, ASR and RA on 900" in text
     first, second = (split(line) for line in tables[2:4])
@@ -232,7 +232,8 @@ def test_markdown_has_a_row_a_cell_a_line_a_group_and_the_bars(mixed: table.Benc
     assert first[18] == "failed"
     assert second[9] == "2.00 (1.3 to 3.1)"  # ASR after, with its interval
     assert second[12:14] == ["1.00", "3.00"]
-    assert second[17:] == ["10 of 1,000 (1.00)", "backdoored, right", "3, right", "40.0", "1,024"]
+    assert second[17:22] == ["10 of 1,000 (1.00)", "backdoored, right", "3, right", "40.0", "1,024"]
+    assert second[22] == "`badnets-resnet18-w16-r0.1-t3-s1-clean100-seed0`"
     assert "- `badnets-resnet18-w16-r0.1-t3-s0-clean100-seed0`: It | fell over.\n" in text
     means = split(next(line for line in tables if line.startswith("| 100 | resnet18")))
     assert means[3] == "4 of 6"
