@@ -116,7 +116,7 @@ def test_other_images_of_the_same_classes_are_refused(tmp_path: Path) -> None:
     record = folder(tmp_path)
     moved = PIXELS.clone()
     for label in range(5):
-        own = (label == LABELS).nonzero().flatten()
+        own = LABELS.eq(label).nonzero().flatten()
         moved[own] = PIXELS[own.roll(2)]
     assert "in another order" in wrong(record, labelled(pixels=moved)).what
 
