@@ -32,6 +32,9 @@ OWN = {
 }  # fmt: skip
 """Settings of a run that a grid says elsewhere."""
 
+FOREIGN = (".th", ".pt", ".pth")
+"""Endings of attack files that other tools write."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -138,6 +141,9 @@ def _listed(table: Mapping[str, Any], folder: Path) -> Model:
 
 
 def _attack(path: Path) -> dict[str, Any]:
+    """What an attack.toml says; files of other tools only have a name here."""
+    if path.is_dir() or path.suffix in FOREIGN:
+        return {"attack": path.stem}
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -24,8 +24,8 @@ _OF_ALL = ("epochs", "images", "batch", "lr", "normalize")
 class Truth:
     """What is true of a model; ``attack`` None is a clean one.
 
-    ``targets`` is empty where there is none to find: clean, or all-to-all. ``rate`` is the poisoned
-    share in 0..1, None where nobody said.
+    ``targets`` is empty where there is none to find (clean, or all-to-all) or nobody said it.
+    ``rate`` is the poisoned share in 0..1, None where nobody said it.
     """
 
     attack: str | None = None
@@ -79,7 +79,7 @@ def listed(table: Listed, known: Mapping[str, Any] | None) -> Model:
     """A model of ``[[model]]``; ``known`` is its attack.toml, None for a clean one."""
     return Model(
         name=table.name,
-        truth=Truth() if known is None else _told(known),
+        truth=Truth() if known is None else _told(known, table.target),
         network=table.arch,
         file=Path(table.file),
         attack_file=None if table.attack is None else Path(table.attack),
@@ -118,13 +118,17 @@ def _network(plan: TrainingPlan) -> str:
     return plan.arch if plan.width is None else f"{plan.arch}-w{plan.width}"
 
 
-def _told(known: Mapping[str, Any]) -> Truth:
-    """As attack.toml says; how the file is to be read in full is the engine's business."""
-    attack, target, rate = (known.get(key) for key in ("attack", "target", "poison_rate"))
-    targets = target if isinstance(target, list) else [target]
-    aimed = ALL_TO_ALL not in (attack, known.get("goal"))
+def _told(known: Mapping[str, Any], targets: tuple[int, ...]) -> Truth:
+    """As attack.toml says; how the file is to be read in full is the engine's business.
+
+    ``targets`` win over its own. Where it has several, each is in a part of its own.
+    """
+    parts = known.get("part")
+    found = [part.get("target") for part in parts] if isinstance(parts, list) else []
+    named = tuple(one for one in [known.get("target"), *found] if isinstance(one, int))
+    rate = known.get("poison_rate")
     return Truth(
-        str(attack or "unnamed"),
-        tuple(one for one in targets if isinstance(one, int)) if aimed else (),
+        str(known.get("attack") or ("several" if found else "unnamed")),
+        () if known.get("goal") == ALL_TO_ALL else targets or named,
         float(rate) if isinstance(rate, (int, float)) else None,
     )

@@ -51,8 +51,9 @@ class Listed:
     name: str = setting(dataclasses.MISSING, "its name in the tables and of its runs")
     file: str = setting(dataclasses.MISSING, "checkpoint", path="file")
     attack: str | None = setting(
-        None, "attack.toml, measures only; left out: a clean model", path="file"
+        None, "as `cnp run --attack`, measures only; left out: a clean model", path="file"
     )
+    target: tuple[int, ...] = setting((), "true target, where attack does not say it", low=0)
     arch: str | None = setting(None, "as `cnp run --arch`, else recognised", path="factory")
     normalize: str | None = setting(None, "as `cnp run --normalize`, else that of [set]")
 

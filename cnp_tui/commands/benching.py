@@ -43,7 +43,7 @@ A grid; paths are relative to it:
   name = "mine"
   file = "mine.pth"
   attack = "mine.toml"          # left out: a clean model
-                                # also: arch, normalize
+                                # also: target, arch, normalize
 
 \b
   [set]                         # settings of every run

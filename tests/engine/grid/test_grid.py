@@ -80,9 +80,8 @@ def test_trainings_are_told_what_the_grid_says_of_all_of_them(tmp_path: Path) ->
 def test_models_that_exist_are_beside_the_grid_and_what_is_known_is_read(tmp_path: Path) -> None:
     attacks = {
         "one.toml": ('attack = "badnets"\ntarget = 5\npoison_rate = 0.1', (5,), 0.1),
-        "several.toml": ('attack = "badnets"\ntarget = [2, 4]', (2, 4), None),
-        "all.toml": ('attack = "badnets"\ngoal = "all-to-all"\ntarget = 0', (), None),
-        "old.toml": ('attack = "all-to-all"', (), None),
+        "several.toml": ("[[part]]\ntarget = 2\n[[part]]\ntarget = 4", (2, 4), None),
+        "all.toml": ('attack = "badnets"\ngoal = "all-to-all"\nclasses = 4', (), None),
     }
     for name, (content, targets, rate) in attacks.items():
         (tmp_path / name).write_text(content)
@@ -93,6 +92,19 @@ def test_models_that_exist_are_beside_the_grid_and_what_is_known_is_read(tmp_pat
     (model,) = parse(TOP + LISTED, tmp_path, "g").models
     assert not model.truth.backdoored
     assert model.attack_file is None
+
+
+@pytest.mark.parametrize("attack", ["trigger_info.th", "bd_test_dataset"])
+def test_an_attack_that_another_tool_described_has_the_target_the_grid_names(
+    attack: str, tmp_path: Path
+) -> None:
+    place = tmp_path / attack
+    place.write_bytes(b"\x80") if place.suffix else place.mkdir()
+    text = TOP + LISTED + f'attack = "{attack}"\n'
+    (unknown,) = parse(text, tmp_path, "g").models
+    (known,) = parse(text + "target = 3\n", tmp_path, "g").models
+    assert unknown.truth.backdoored
+    assert (unknown.truth.targets, known.truth.targets) == ((), (3,))
 
 
 @pytest.mark.parametrize(
