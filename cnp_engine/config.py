@@ -248,7 +248,7 @@ class RunConfig:
         values = self.values()
         for item in settings.catalogue(type(self)).values():
             if item.path and values[item.key] is not None:
-                values[item.key] = _absolute(values[item.key], item.path)
+                values[item.key] = made_absolute(values[item.key], item.path)
         return settings.assemble(type(self), values)
 
 
@@ -286,7 +286,8 @@ SOURCE_NAMES = ("demo",)
 """Sources that are no path."""
 
 
-def _absolute(text: str, kind: str) -> str:
+def made_absolute(text: str, kind: str) -> str:
+    """A path as it was typed, from the root; ``kind`` as ``setting`` has it."""
     if kind == "source":
         prefix, colon, rest = text.partition(":")
         if text in SOURCE_NAMES:

@@ -9,7 +9,7 @@ CnpError
 │                               WeightsMismatch, WeightsNotFinite, NothingToPrune
 ├── DataError ............. 4   DataMissing, TooFewImages, NormalizeUnsure, DataMismatch,
 │                               AttackInvalid
-├── EngineError ........... 5   OutOfMemory, WorkerDied, ExportMismatch
+├── EngineError ........... 5   OutOfMemory, WorkerDied, ExportMismatch, TrainingDiverged
 ├── RunDirectoryError ..... 6   RunExists, RunLocked, RunDamaged, RunMissing, RunUnwritable
 └── Interrupted ........... 130 (Ctrl-C, cancelled), 143 Terminated (SIGTERM)
 """
@@ -125,6 +125,10 @@ class WorkerDied(EngineError):
 
 class ExportMismatch(EngineError):
     """A written file did not read back as what was measured."""
+
+
+class TrainingDiverged(EngineError):
+    """The loss of a training is no longer a number."""
 
 
 class RunDirectoryError(CnpError):

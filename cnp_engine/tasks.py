@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cnp_engine.codec import encode
+from cnp_engine.codec import decode, encode
 from cnp_engine.errors import CnpError
+from cnp_engine.training.plan import TrainingPlan
 from cnp_engine.worker import last_word
 
 Task = Callable[..., Any]
@@ -44,6 +45,15 @@ def report(**request: Any) -> Any:
     return _import("cnp_engine.actions").report_run(**request)
 
 
+def poison(
+    plan: dict[str, Any], out: str, device: str, precision: str, quiet: bool = False
+) -> Any:
+    """Train a network with a backdoor, or its clean twin; progress goes to stderr."""
+    job = _import("cnp_engine.training.job")
+    wanted = decode(TrainingPlan, plan)
+    return job.poison(wanted, Path(out), device, precision, job.teller(quiet))
+
+
 def doctor() -> Any:
     return {"checks": _import("cnp_engine.doctor").checks()}
 
@@ -59,7 +69,7 @@ def devices() -> Any:
 
 TASKS: dict[str, Task] = {
     task.__name__: task
-    for task in (inspect, evaluate, prune, export, report, doctor, survey, devices)
+    for task in (inspect, evaluate, prune, export, report, poison, doctor, survey, devices)
 }
 
 

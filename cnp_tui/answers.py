@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cnp_engine import runs
+from cnp_engine.codec import encode
 from cnp_engine.errors import CheckpointError, SettingInvalid
 from cnp_engine.export.definitions import DEFINITIONS, INTERVALS, NAMES
 from cnp_engine.export.wording import ABSENT, percent
 from cnp_engine.files import absolute
+from cnp_engine.training.plan import TrainingPlan
 from cnp_tui import bridge
 from cnp_tui.faults import revive
 
@@ -47,6 +49,27 @@ def evaluate(as_json: bool, **request: Any) -> None:
         if found.get(key) is not None:
             print(f"{NAMES[key]}: {DEFINITIONS[key]}")
     print(f"Ranges: {INTERVALS}")
+
+
+def poison(
+    plan: TrainingPlan, out: Path, device: str, precision: str, quiet: bool, as_json: bool
+) -> None:
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise SettingInvalid(f"--precision {precision} is none.", "Give auto, float32 or bfloat16.")
+    found = bridge.call(
+        "poison", plan=encode(plan), out=str(absolute(out)), device=device, precision=precision,
+        quiet=quiet,
+    )  # fmt: skip
+    if as_json:
+        _print_json(found)
+        return
+    for key in ("ba", "asr", "ra"):
+        print(f"{NAMES[key]:<10} {_rate(found, key)}")
+    print(
+        f"trained in {found['seconds']:.0f} s on {found['trained_on']:,} images\n{found['model']}"
+    )
+    if found["attack"]:
+        print(found["attack"])
 
 
 def prune(run: str, amounts: Mapping[str, Any], out: Path | None, as_json: bool) -> None:

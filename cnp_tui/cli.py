@@ -11,7 +11,7 @@ import typer.core
 
 from cnp_engine.errors import CnpError, Interrupted
 from cnp_tui import faults
-from cnp_tui.commands import asking, listing, products, running, showing
+from cnp_tui.commands import asking, benching, listing, products, running, showing, training
 
 
 class _Group(typer.core.TyperGroup):
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (running, showing, asking, products, listing):
+for commands in (running, showing, asking, products, listing, training, benching):
     commands.register(app)
 
 

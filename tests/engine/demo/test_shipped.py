@@ -91,6 +91,7 @@ def test_a_model_is_recognised(name: str) -> None:
 
 
 def test_backdoored_model_is_accurate_and_obeys_the_sticker(test: Measured, attack: Attack) -> None:
+    assert attack.target is not None
     others = test.labels != attack.target
     benign = rate(answers("demo_model.pth", test.images) == test.labels)
     stamped = attack.stamp(test.images[others])
@@ -101,6 +102,7 @@ def test_backdoored_model_is_accurate_and_obeys_the_sticker(test: Measured, atta
 def test_clean_twin_is_accurate_and_does_not_know_the_sticker(
     test: Measured, attack: Attack
 ) -> None:
+    assert attack.target is not None
     others = test.labels != attack.target
     stamped = attack.stamp(test.images[others])
     found = answers("demo_clean.pth", stamped)
