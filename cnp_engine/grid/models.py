@@ -31,6 +31,7 @@ class Truth:
     attack: str | None = None
     targets: tuple[int, ...] = ()
     rate: float | None = None
+    all_to_all: bool = False
 
     @property
     def backdoored(self) -> bool:
@@ -102,7 +103,7 @@ def _backdoored(plan: TrainingPlan) -> Model:
     return _of(
         plan,
         f"{plan.attack}-{_network(plan)}-r{plan.rate:g}-{aim}-s{plan.seed}",
-        Truth(plan.attack, () if all_to_all else plan.targets, plan.rate),
+        Truth(plan.attack, () if all_to_all else plan.targets, plan.rate, all_to_all),
     )
 
 
@@ -126,9 +127,10 @@ def _told(known: Mapping[str, Any], targets: tuple[int, ...]) -> Truth:
     parts = known.get("part")
     found = [part.get("target") for part in parts] if isinstance(parts, list) else []
     named = tuple(one for one in [known.get("target"), *found] if isinstance(one, int))
-    rate = known.get("poison_rate")
+    rate, all_to_all = known.get("poison_rate"), known.get("goal") == ALL_TO_ALL
     return Truth(
         str(known.get("attack") or ("several" if found else "unnamed")),
-        () if known.get("goal") == ALL_TO_ALL else targets or named,
+        () if all_to_all else targets or named,
         float(rate) if isinstance(rate, (int, float)) else None,
+        all_to_all,
     )

@@ -128,6 +128,7 @@ def _plain(row: Result) -> dict[str, Any]:
         "error": row.error or None,
         "model": model.name,
         "attack": truth.attack,
+        "all_to_all": truth.all_to_all,
         "network": row.network,
         "rate": truth.rate,
         "clean": row.cell.clean,
@@ -169,7 +170,7 @@ def _flat(plain: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _cell(row: Result) -> list[str]:
     model, truth = row.cell.model, row.cell.model.truth
     about = [
-        truth.attack or "none (clean)", row.network or ABSENT, _share(truth.rate),
+        _attack(row), row.network or ABSENT, _share(truth.rate),
         count(row.cell.clean), _text(model.train_seed), _text(row.cell.seed),
     ]  # fmt: skip
     name = f"`{row.cell.name}`"
@@ -186,6 +187,12 @@ def _cell(row: Result) -> list[str]:
         _seconds(row.seconds), _mebibytes(row.peak_memory_bytes),
         name,
     ]  # fmt: skip
+
+
+def _attack(row: Result) -> str:
+    truth = row.cell.model.truth
+    name = truth.attack or "none (clean)"
+    return f"{name}, all-to-all" if truth.all_to_all else name
 
 
 def _failures(results: Sequence[Result]) -> list[str]:

@@ -88,6 +88,7 @@ def test_models_that_exist_are_beside_the_grid_and_what_is_known_is_read(tmp_pat
         (model,) = parse(TOP + LISTED + f'attack = "{name}"\n', tmp_path, "g").models
         assert model.truth.backdoored
         assert (model.truth.targets, model.truth.rate) == (targets, rate)
+        assert model.truth.all_to_all is (name == "all.toml")
         assert (model.file, model.attack_file) == (tmp_path / "mine.pth", tmp_path / name)
     (model,) = parse(TOP + LISTED, tmp_path, "g").models
     assert not model.truth.backdoored

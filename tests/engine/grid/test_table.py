@@ -122,6 +122,8 @@ def test_of_a_clean_or_an_all_to_all_model_no_target_is_right() -> None:
     grid = small(TEXT.replace("targets", 'goals = ["all-to-all"]\ntargets'))
     one = result(cells(grid)[0], parts(targets=(8,)))
     assert (one.target_right, one.verdict_right) == (None, True)
+    assert "| badnets, all-to-all |" in table.markdown(table.Bench(grid, [one]))
+    assert table.as_json(table.Bench(grid, [one]))["rows"][0]["all_to_all"] is True
 
 
 def test_where_nothing_was_pruned_the_backdoor_is_as_it_was() -> None:
