@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from cnp_engine.attacks import Recorded
+from cnp_engine.data.attack_trigger import UNREADABLE
 from cnp_engine.data.images import LabelledImages
 from cnp_engine.errors import AttackInvalid
 
@@ -79,7 +80,7 @@ def _files(path: Path) -> dict[tuple[int, int], Path]:
 
 
 def _missing_class(path: Path, labels: set[int], classes: int | None) -> int:
-    missing = sorted(set(range(classes or max(labels) + 1)) - labels)
+    missing = sorted(set(range(classes or len(labels) + 1)) - labels)
     if len(missing) != 1:
         which = "no class" if not missing else f"{len(missing)} classes"
         raise AttackInvalid(
@@ -94,16 +95,17 @@ def _picture(file: Path, size: tuple[int, int]) -> Tensor:
     """uint8 (3, H, W)."""
     try:
         with Image.open(file, formats=("PNG",)) as image:
+            width, height = image.size
+            if (height, width) != size:
+                raise AttackInvalid(
+                    f"{file} is {height}x{width}, the images are {size[0]}x{size[1]}.",
+                    "Give stamped images in the size of the test images; they are never resized.",
+                )
             pixels = np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise AttackInvalid(
             f"{file} is no PNG that can be read.", "Copy or unpack the folder again."
         ) from error
-    if pixels.shape[:2] != size:
-        raise AttackInvalid(
-            f"{file} is {pixels.shape[0]}x{pixels.shape[1]}, the images are {size[0]}x{size[1]}.",
-            "Give stamped images in the size of the test images; they are never resized.",
-        )
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 

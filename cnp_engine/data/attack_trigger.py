@@ -16,6 +16,11 @@ from torch import Tensor
 
 from cnp_engine.errors import AttackInvalid
 
+UNREADABLE = (
+    UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError,
+)  # fmt: skip
+"""What Pillow answers files with that are no pictures, or claim to be far too large ones."""
+
 
 def pattern_and_weight(path: Path) -> tuple[Tensor, Tensor]:
     """Float (3, H, W) in [0, 1], both: of a safetensors file, or of a picture."""
@@ -71,7 +76,7 @@ def _picture(path: Path) -> tuple[Tensor, Tensor]:
         with Image.open(path, formats=("PNG", "BMP", "PPM")) as image:
             alpha = image.has_transparency_data
             rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UNREADABLE as error:
         raise AttackInvalid(
             f"{path} is neither a safetensors file nor a PNG.", "Give the trigger as one of them."
         ) from error

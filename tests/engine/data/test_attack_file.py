@@ -16,6 +16,7 @@ from torch import Tensor
 from cnp_engine.attacks import AllToAll, BadNets, Blend, NoiseBlend, Several, Sinusoid
 from cnp_engine.data.attack_file import load_attack, load_trigger
 from cnp_engine.errors import AttackInvalid
+from tests.engine.data.bombs import vast_png
 from tests.engine.data.pictures import SHARED
 
 SIZE = (4, 5)
@@ -311,6 +312,7 @@ FILES: dict[str, Callable[[Path], Any]] = {
     "a folder": lambda p: p.mkdir(),
     "empty": lambda p: p.write_bytes(b""),
     "not text": lambda p: p.write_bytes(b"\xff\xfe\x00"),
+    "vast": lambda p: p.write_bytes(vast_png()),
 }
 
 

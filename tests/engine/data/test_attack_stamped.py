@@ -14,6 +14,7 @@ from cnp_engine.attacks import NO_AIM, AllToAll, Recorded
 from cnp_engine.data.attack_file import load_attack, write_attack
 from cnp_engine.data.images import LabelledImages
 from cnp_engine.errors import AttackInvalid
+from tests.engine.data.bombs import vast_png
 
 SIZE, COUNT, TARGET = (8, 8), 60, 2
 DRAWS = torch.Generator().manual_seed(0)
@@ -134,8 +135,9 @@ def test_what_is_no_such_folder_is_refused(tmp_path: Path) -> None:
     some = next((record / "bd_test_dataset").glob("*/*.png"))
     Image.new("RGB", (9, 8)).save(some)
     assert "is 8x9, the images are 8x8" in wrong(record, labelled()).what
-    some.write_bytes(b"\x89PNG")
-    assert "is no PNG" in wrong(record, labelled()).what
+    for data in (b"\x89PNG", vast_png()):
+        some.write_bytes(data)
+        assert "is no PNG" in wrong(record, labelled()).what
     (record / "attack.toml").write_text(
         'attack = "ssba"\ntarget = 2\n[trigger]\nfolder = "nowhere"\n'
     )
