@@ -160,6 +160,18 @@ def test_a_summary_that_is_gone_is_written_again(
 
 
 @pytest.mark.slow
+def test_a_run_that_is_damaged_is_a_failed_row(
+    copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "runs" / CELLS[0] / "run.toml").write_text("= =")
+    said = call(capfd, "bench", "two.toml", "--out", "out", "--json")
+    assert said.code == 5
+    rows = json.loads(said.out)["rows"]
+    assert [row["state"] for row in rows] == ["failed", "done"]
+    assert "cannot be understood" in rows[0]["error"]
+
+
+@pytest.mark.slow
 def test_a_grid_that_grew_runs_what_is_new(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = logs(copy)
     Path("two.toml").write_text(TWO.replace("[60]", "[60, 70]"))
@@ -183,6 +195,9 @@ def test_a_killed_bench_goes_on_where_it_was() -> None:
     bench.communicate()
     rows = json.loads((out / "bench.json").read_text())["rows"]
     assert [row["state"] for row in rows] == ["waiting", "waiting"]
+    cut_off = out / "runs" / CELLS[1]  # killed while it made the folder
+    (cut_off / "artifacts").mkdir(parents=True)
+    (cut_off / ".run.toml.x").touch()
     again = started("two.toml", "--out", "out", "--json")
     answer, _ = again.communicate(timeout=LONG_S)
     assert again.returncode == 0
@@ -286,20 +301,45 @@ def test_models_are_trained_once_and_kept(capfd: pytest.CaptureFixture[str]) -> 
     assert "was trained with epochs = 1, and the grid now says 2" in other.err
 
 
+ONE_TRAINED = TRAINED.replace("[0.1, 0.0]", "[0.1]")
+
+
 @pytest.mark.slow
-def test_a_half_trained_model_is_finished_first() -> None:
-    Path("g.toml").write_text(TRAINED.replace("epochs = 1", "epochs = 400"))
+def test_a_stopped_training_ends_with_its_bench_and_the_next_call_finishes_it() -> None:
+    Path("g.toml").write_text(ONE_TRAINED)
     place = Path("out", "models", TRAINED_CELLS[0])
     bench = started("g.toml", "--out", "out", "--device", "cpu")
     reach(bench, place / "plan.json")
-    wait_until(lambda: lock.held(place / "lock"), patience_s=LONG_S)
     bench.send_signal(signal.SIGINT)
     _, said = bench.communicate(timeout=LONG_S)
     assert bench.returncode == 130
-    assert "The bench was stopped: 0 of 2 cells done." in said
-    wait_until(lambda: not lock.held(place / "lock"), patience_s=10.0)
+    assert "The bench was stopped: 0 of 1 cell done." in said
+    wait_until(lambda: not lock.held(place / "lock"))
     assert not (place / "poison.json").exists()
     assert not Path("out", "runs").exists()
+    again = started("g.toml", "--out", "out", "--device", "cpu", "--json")
+    answer, said = again.communicate(timeout=LONG_S)
+    assert again.returncode == 0, said
+    assert json.loads(answer)["done"] == 1
+    assert (place / "poison.json").is_file()
+
+
+@pytest.mark.slow
+def test_a_training_that_outlived_its_bench_is_waited_for() -> None:
+    Path("g.toml").write_text(ONE_TRAINED)
+    (model,) = parse(ONE_TRAINED, Path.cwd(), "g").models
+    place = Path("out", "models", model.name)
+    write_atomic(Path("out", "bench.lock"), b"")
+    write_atomic(place / "plan.json", json.dumps(encode(model.plan)).encode())
+    with lock.hold(place / "lock"):
+        bench = started("g.toml", "--out", "out", "--device", "cpu", "--json")
+        reach(bench, Path("out", "bench.json"))
+        with pytest.raises(subprocess.TimeoutExpired):
+            bench.wait(timeout=6.0)
+        assert not (place / "model.pth").exists()
+    answer, said = bench.communicate(timeout=LONG_S)
+    assert bench.returncode == 0, said
+    assert json.loads(answer)["done"] == 1
 
 
 def test_a_training_that_fails_is_the_row_of_its_cells(capfd: pytest.CaptureFixture[str]) -> None:
