@@ -53,8 +53,8 @@ class Result:
 
     @property
     def ra_gap(self) -> float | None:
-        """BA after less RA after, of a backdoored model: what the trigger still costs."""
-        return _less(self.after.ba, self.after.ra) if self.backdoored else None
+        """BA after less RA after: what the trigger still costs. A clean model has no RA."""
+        return _less(self.after.ba, self.after.ra)
 
     @property
     def fraction(self) -> float | None:

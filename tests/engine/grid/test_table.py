@@ -160,6 +160,23 @@ def test_means_are_of_backdoored_models_and_false_alarms_of_clean_ones() -> None
     assert (worst.value, worst.cell) == (0.2, "wanet-resnet18-w16-r0.1-t3-s1-clean100-seed0")
 
 
+def test_a_model_without_a_target_class_is_not_asked_for_one() -> None:
+    grid = small(TEXT.replace("targets", 'goals = ["all-to-one", "all-to-all"]\ntargets'))
+    rows = [result(cell, parts() if cell.model.truth.backdoored else clean_parts())
+            for cell in cells(grid)]  # fmt: skip
+    figures = only(groups(grid, rows)).figures
+    assert (figures["asr"].asked, figures["target_right"].asked) == (8, 4)
+    assert figures["target_right"].holds is True
+
+
+def test_a_name_breaks_no_table(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text('attack = "a | b"\ntarget = 3\n')
+    text = 'data = "demo"\n[[model]]\nname = "m"\nfile = "m.pth"\nattack = "a.toml"\n'
+    grid = parse(text, tmp_path, "g")
+    lines = table.markdown(table.Bench(grid, [result(cells(grid)[0], parts())])).splitlines()
+    assert next(line for line in lines if line.startswith("| a")).startswith("| a \\| b | ")
+
+
 def test_bars_hold_the_mean_and_count_the_cells_that_keep_them() -> None:
     figures = only(groups(small(), everything(small()))).figures
     assert {key: (found.holds, found.keeping) for key, found in figures.items() if found.bar
