@@ -174,7 +174,7 @@ def test_a_name_breaks_no_table(tmp_path: Path) -> None:
     text = 'data = "demo"\n[[model]]\nname = "m"\nfile = "m.pth"\nattack = "a.toml"\n'
     grid = parse(text, tmp_path, "g")
     lines = table.markdown(table.Bench(grid, [result(cells(grid)[0], parts())])).splitlines()
-    assert next(line for line in lines if line.startswith("| a")).startswith("| a \\| b | ")
+    assert any(line.startswith("| a \\| b | ") for line in lines)
 
 
 def test_bars_hold_the_mean_and_count_the_cells_that_keep_them() -> None:
