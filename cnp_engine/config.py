@@ -45,6 +45,11 @@ class TargetSettings:
         "reversal", "rank by reversing every class, or by the reference's perturbed-neuron votes"
     )
     steps: int = setting(120, "reversal steps for every class, in each trigger family", low=1)
+    restarts: int = setting(
+        2,
+        "starts of every class's patch, each with half of the steps; the best has the rest",
+        low=1,
+    )
     batch: int = setting(16, "images a step for every class", low=4)
     success: float = setting(0.95, "success wanted of each class's trigger", low=0.0, high=1.0)
     threshold: float = setting(

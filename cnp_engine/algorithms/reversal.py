@@ -101,6 +101,7 @@ class _Search:
         plan: ReversalPlan,
         generator: torch.Generator,
         device: torch.device,
+        start: Sequence[Trigger] = (),
     ) -> None:
         channels, height, width = shape
         count = len(targets)
@@ -114,8 +115,11 @@ class _Search:
             mask = torch.rand((count, 1, height, width), generator=generator)
         else:
             mask = torch.full((count, 1, height, width), 0.1)
-        self.pattern = pattern.to(device).requires_grad_()
-        self.mask = mask.to(device).requires_grad_(family == "patch")
+        if start:
+            pattern = torch.stack([trigger.pattern_CHW for trigger in start])
+            mask = torch.stack([trigger.mask_HW[None] for trigger in start])
+        self.pattern = pattern.to(device, copy=True).requires_grad_()
+        self.mask = mask.to(device, copy=True).requires_grad_(family == "patch")
         self.weight_T = torch.full((count,), plan.weight, device=device)
         self.success_T = torch.zeros(count, device=device)
         self.best_T = torch.full((count,), float("inf"), device=device)
@@ -198,14 +202,18 @@ def reverse(
     offset: int = 0,
     total: int | None = None,
     look: Callable[[Found], Event] | None = None,
+    start: Sequence[Trigger] = (),
 ) -> Generator[Event, None, Found]:
     """Search one trigger for each entry of ``targets`` (repeat a class for restarts).
 
     Generator of progress whose return value is :class:`Found`. Images are (B, 3, H, W) in [0, 1]
     on the network's device. ``offset`` and ``total`` place this search within its stage. What
-    ``look`` makes of the best so far is yielded every few steps; it changes nothing.
+    ``look`` makes of the best so far is yielded every few steps; it changes nothing. ``start``:
+    a trigger for each entry, of the same family, to go on from.
     """
-    search = _Search(family, targets, images_BCHW.shape[1:], plan, generator, images_BCHW.device)
+    search = _Search(
+        family, targets, images_BCHW.shape[1:], plan, generator, images_BCHW.device, start
+    )
     # short memory follows the changing weight of the L1 term; a fixed weight takes Adam's own
     betas = (0.5, 0.9) if plan.adapt else (0.9, 0.999)
     optimiser = torch.optim.Adam(search.parameters(), lr=plan.lr, betas=betas)

@@ -8,10 +8,11 @@ beside them, they do not decide.
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -90,53 +91,104 @@ def rank_classes(
     *,
     threshold: float,
     eps: float,
-    classes_at_once: int = 16,
+    restarts: int = 2,
+    at_once: int = 16,
 ) -> Generator[Event, None, Ranking]:
     """Reverse every class in both families and rank them. Returns :class:`Ranking`.
 
     ``threshold``: octaves under the median of the others from which a class is a suspect.
+    ``restarts``: starts of every class's patch; ``at_once``: searches in one batch.
     """
-    count = len(names)
-    groups = [
-        list(range(start, min(count, start + classes_at_once)))
-        for start in range(0, count, classes_at_once)
+    # a blend converges from anywhere; a patch of a few pixels may be missed from one start
+    searches = [
+        _Search(family, len(names), plan, restarts if family == "patch" else 1, at_once)
+        for family in FAMILIES
     ]
-    total = plan.steps * len(FAMILIES) * len(groups)
-    found: dict[tuple[Family, int], Trigger] = {}
-    sizes: dict[Family, list[float]] = {}
-    done = 0
-    for family in FAMILIES:
-        sizes[family] = []
-
-        def so_far(found: Found, family: Family = family) -> TargetSizes:
-            return forming(family, [*sizes[family], *found.sizes], count)
-
-        for group in groups:
-            result = yield from reverse(
-                network,
-                images_BCHW,
-                group,
-                family,
-                plan,
-                generator,
-                stage="target",
-                offset=done,
-                total=total,
-                look=so_far,
-            )
-            done += plan.steps
-            sizes[family] += result.sizes
-            found |= {
-                (family, t): trigger for t, trigger in zip(group, result.triggers, strict=True)
-            }
+    total, done = sum(search.steps for search in searches), 0
+    for search in searches:
+        yield from search.run(network, images_BCHW, generator, done, total)
+        done += search.steps
     votes = neuron_votes(network, images_BCHW, eps, generator)
+    sizes = {search.family: search.sizes for search in searches}
+    found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
     return rank(names, sizes, votes.tolist(), found, threshold)
 
 
-def forming(family: Family, sizes: Sequence[float], classes: int) -> TargetSizes:
-    """Sizes of the first classes, as far as they are known; the rest is yet to come."""
-    known = [finite(size) for size in sizes]
-    return TargetSizes(family, (*known, *[None] * (classes - len(known))))
+class _Search:
+    """The smallest trigger of every class in one family.
+
+    With restarts each has half of the steps, and every class goes on from its best: a class that
+    stands out does so early, unless its start was unlucky. All go on, for sizes are compared.
+    """
+
+    def __init__(
+        self, family: Family, classes: int, plan: ReversalPlan, restarts: int, at_once: int
+    ) -> None:
+        self.family: Family = family
+        self.sizes: list[float] = []
+        self.triggers: list[Trigger] = []
+        early = plan.steps if restarts == 1 else max(1, plan.steps // 2)
+        self._first = replace(plan, steps=early)
+        self._rest = replace(plan, steps=plan.steps - early)
+        self._groups = _even([c for c in range(classes) for _ in range(restarts)], at_once)
+        self._classes = classes
+        self._last = _even(range(classes), at_once) if self._rest.steps else []
+        self.steps = early * len(self._groups) + self._rest.steps * len(self._last)
+
+    def run(
+        self,
+        network: MaskedNetwork,
+        images_BCHW: Tensor,
+        generator: torch.Generator,
+        offset: int,
+        total: int,
+    ) -> Generator[Event, None, None]:
+        best: dict[int, tuple[float, Trigger]] = {}
+
+        def look(found: Found) -> TargetSizes:
+            sizes = {t: size for t, (size, _) in _better(best, found).items()}
+            return forming(self.family, [sizes.get(t) for t in range(self._classes)])
+
+        def search(
+            group: Sequence[int], plan: ReversalPlan, start: Sequence[Trigger] = ()
+        ) -> Generator[Event, None, None]:
+            nonlocal best, offset
+            found = yield from reverse(
+                network, images_BCHW, group, self.family, plan, generator, stage="target",
+                offset=offset, total=total, look=look, start=start,
+            )  # fmt: skip
+            best = _better(best, found)
+            offset += plan.steps
+
+        for group in self._groups:
+            yield from search(group, self._first)
+        for group in self._last:
+            yield from search(group, self._rest, [best[t][1] for t in group])
+        self.sizes = [best[t][0] for t in range(self._classes)]
+        self.triggers = [best[t][1] for t in range(self._classes)]
+
+
+def _better(
+    best: dict[int, tuple[float, Trigger]], found: Found
+) -> dict[int, tuple[float, Trigger]]:
+    """The smaller of what each class had and has found."""
+    better = dict(best)
+    for size, trigger in zip(found.sizes, found.triggers, strict=True):
+        if trigger.target not in better or size < better[trigger.target][0]:
+            better[trigger.target] = (size, trigger)
+    return better
+
+
+def _even(every: Sequence[int], most: int) -> list[list[int]]:
+    """Groups of at most ``most``, as equal as can be."""
+    count = math.ceil(len(every) / most)
+    ends = [round(len(every) * number / count) for number in range(count + 1)]
+    return [list(every[a:b]) for a, b in itertools.pairwise(ends)]
+
+
+def forming(family: Family, sizes: Sequence[float | None]) -> TargetSizes:
+    """Sizes as far as they are known; None is yet to come."""
+    return TargetSizes(family, tuple(None if size is None else finite(size) for size in sizes))
 
 
 def rank(

@@ -73,6 +73,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             draws,
             threshold=config.target.threshold,
             eps=config.target.eps,
+            restarts=config.target.restarts,
         )  # fmt: skip
     target = _follow(config, ranking)
     save_json(store, TARGET, codec.encode(target))

@@ -64,16 +64,17 @@ def test_sizes_of_all_classes_form_family_by_family() -> None:
     x, _ = coloured(32)
     ranking, said = finish(
         rank_classes(
-            planted(), x, "abcd", PLAN, generator(5), threshold=1.0, eps=0.4, classes_at_once=3
+            planted(), x, "abcd", PLAN, generator(5), threshold=1.0, eps=0.4, restarts=2, at_once=3
         )
     )
     told = [event for event in said if isinstance(event, TargetSizes)]
-    assert [event.family for event in told] == ["patch"] * 4 + ["blend"] * 4
+    # eight starts in three groups and four classes in two; the blends' two groups look twice
+    assert [event.family for event in told] == ["patch"] * 5 + ["blend"] * 4
     assert all(len(event.sizes) == 4 for event in told)
     assert told[0].sizes[3] is None, "its group has not begun"
     rows = {row.index: row for row in ranking.rows}
     for index, row in rows.items():
-        at_last = told[3].sizes[index]
+        at_last = told[4].sizes[index]
         assert (at_last is None) or row.mask_l1 is not None
         if at_last is not None and row.mask_l1 is not None:
             assert row.mask_l1 <= at_last + 1e-6

@@ -149,28 +149,32 @@ def test_a_class_followed_regardless_has_its_strongest_family(index: int, family
     assert ranked([8, 4, 8, 8], [0.4, 0.4, 0.2, 0.4]).strongest_family(index) == (family,)
 
 
-def ranking_of(strength: float, classes_at_once: int = 16) -> Ranking:
+def ranking_of(strength: float, restarts: int = 2, at_once: int = 16) -> Ranking:
     network, (x, _) = planted(strength), coloured(32)
     before = Untouched(network.module)
     plan = ReversalPlan(steps=60, batch=8)
     ranking, said = finish(
         rank_classes(
             network, x, list("rgbk"), plan, generator(2), threshold=1.0, eps=0.1,
-            classes_at_once=classes_at_once,
+            restarts=restarts, at_once=at_once,
         )
     )  # fmt: skip
     before.check()
-    groups = math.ceil(4 / classes_at_once)
     steps = [event for event in said if isinstance(event, Progress)]
-    total = plan.steps * 2 * groups
+    blend = plan.steps * math.ceil(4 / at_once)
+    # all starts half of the way, then the four classes the other half
+    first = plan.steps if restarts == 1 else plan.steps // 2
+    patch = first * math.ceil(4 * restarts / at_once)
+    patch += (plan.steps - first) * math.ceil(4 / at_once)
+    total = patch + blend
     assert [step.done for step in steps] == list(range(1, total + 1))
     assert {(step.stage, step.total) for step in steps} == {("target", total)}
     return ranking
 
 
-@pytest.mark.parametrize("classes_at_once", [16, 3])
-def test_the_planted_class_is_the_suspect(classes_at_once: int) -> None:
-    ranking = ranking_of(STRENGTH, classes_at_once)
+@pytest.mark.parametrize(("restarts", "at_once"), [(2, 16), (2, 3), (1, 16), (3, 1)])
+def test_the_planted_class_is_the_suspect(restarts: int, at_once: int) -> None:
+    ranking = ranking_of(STRENGTH, restarts, at_once)
     assert ranking.suspects == (TARGET,)
     assert ranking.families[TARGET] == ("patch", "blend")
     assert ranking.margin > 2
