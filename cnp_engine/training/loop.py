@@ -137,7 +137,7 @@ def _state(
         tensors[f"momentum.{number}"] = optimiser.state[parameter]["momentum_buffer"]
     tensors |= {f"poison.{name}": value for name, value in poison.tensors().items()}
     tensors["generator"] = generator.get_state()
-    return State(epoch, {name: value.detach().cpu() for name, value in tensors.items()})
+    return State(epoch, {name: value.detach().cpu().clone() for name, value in tensors.items()})
 
 
 def _restore(

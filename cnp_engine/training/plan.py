@@ -85,6 +85,15 @@ def check(plan: TrainingPlan) -> TrainingPlan:
             "Several targets take a trigger each, which badnets alone has (a corner each).",
             "Give --attack badnets, or one --target.",
         )
+    if len(plan.targets) > 1 and "corner" in plan.options:
+        raise SettingInvalid("Several targets have a corner each.", "Leave --option corner away.")
+    reserved = sorted(
+        {"name", "target", "size", "generator", "classes", "pictures"} & {*plan.options}
+    )
+    if reserved:
+        raise SettingInvalid(
+            f"{reserved[0]} is no parameter of an attack.", "Leave that --option away."
+        )
     if len(plan.targets) > 4:
         raise SettingInvalid("There are four corners for triggers.", "Give at most four targets.")
     return plan

@@ -41,6 +41,8 @@ def test_every_attack_and_its_clean_twin_can_be_asked_for(attack: str) -> None:
         ({"attack": "sig", "goal": "all-to-all"}, "keeps the labels"),
         ({"attack": "wanet", "targets": (0, 1)}, "a corner each"),
         ({"targets": (0, 1, 2, 3, 4)}, "four corners"),
+        ({"targets": (0, 1), "options": {"corner": "top-left"}}, "a corner each"),
+        ({"options": {"classes": 2}}, "no parameter of an attack"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changed: dict[str, Any], said: str) -> None:
