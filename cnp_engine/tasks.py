@@ -45,9 +45,7 @@ def report(**request: Any) -> Any:
     return _import("cnp_engine.actions").report_run(**request)
 
 
-def poison(
-    plan: dict[str, Any], out: str, device: str, precision: str, quiet: bool = False
-) -> Any:
+def poison(plan: dict[str, Any], out: str, device: str, precision: str, quiet: bool = False) -> Any:
     """Train a network with a backdoor, or its clean twin; progress goes to stderr."""
     job = _import("cnp_engine.training.job")
     wanted = decode(TrainingPlan, plan)

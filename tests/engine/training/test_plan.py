@@ -64,8 +64,8 @@ def _typed(**given: Any) -> TrainingPlan:
 
 
 def test_what_is_typed_becomes_a_plan() -> None:
-    plan = _typed(target="0,3", option=["side=2", "patch=white", 'corner="top-left"'])
-    assert plan.targets == (0, 3)
+    assert _typed(target="0,3").targets == (0, 3)
+    plan = _typed(option=["side=2", "patch=white", 'corner="top-left"'])
     assert plan.options == {"side": 2, "patch": "white", "corner": "top-left"}
     assert not plan.flip, "signs are not mirrored"
     assert _typed(data="images").flip
