@@ -53,7 +53,10 @@ CleanDir = Annotated[
 ]
 Attack = Annotated[
     str | None,
-    typer.Option(metavar="FILE.toml", help="A known attack: measures, never decides."),
+    typer.Option(
+        metavar="FILE",
+        help="A known attack (attack.toml, trigger_info.th, bd_test_dataset): measures only.",
+    ),
 ]
 Trigger = Annotated[
     str | None, typer.Option(metavar="FILE", help="Its trigger file: measures, never decides.")

@@ -25,6 +25,9 @@ LIGHT = (
     "events",
     "export.naming",
     "files",
+    "grid.cells",
+    "grid.grid",
+    "grid.table",
     "inbox",
     "jsonl",
     "launch",
@@ -38,6 +41,7 @@ LIGHT = (
     "steps",
     "stopping",
     "tasks",
+    "training.plan",
     "worker",
 )
 HEAVY = {"torch", "torchvision", "numpy", "safetensors", "PIL"}
