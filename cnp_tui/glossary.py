@@ -33,6 +33,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "target": "the class that a backdoor makes the network answer; a suspect may be one",
         "reversed trigger": "the smallest change found that makes images answer a class",
         "patch, blend": "two kinds of it: a mask that covers a spot, a pattern laid over it all",
+        "warp": "a third: every picture bent alike, so many pixels on average",
         "mask L1": "size of a patch: how many pixels it covers, the sum of its mask",
         "strength": "size of a blend: how strongly it is laid over the image, from 0 to 1",
         "octaves": "how often a trigger halves the size of other classes': 1 is half, 2 a quarter",

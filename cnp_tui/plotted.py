@@ -73,10 +73,13 @@ def _of_reversal(config: RunConfig, snapshot: Snapshot, stage: Stage) -> dict[Pl
             about=about + "Cross entropy towards the target, and the weighted size of the mask.",
         ),
         "size": Plotted(
-            "Size", series({"mask_l1": "mask L1 (px)", "strength": "strength"}), None, unit,
+            "Size",
+            series({"mask_l1": "mask L1 (px)", "strength": "strength", "warp": "warp (px)"}),
+            None, unit,
             log=True,
             empty="The size of the triggers comes with the first step.",
-            about=about + f"{DEFINITIONS['mask_l1']} Strength: how strongly a blend is laid over.",
+            about=about + f"{DEFINITIONS['mask_l1']} Strength: how strongly a blend is laid over. "
+            "Warp: how far pixels are moved.",
         ),
     }  # fmt: skip
 

@@ -19,10 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork, Perturbation
-from cnp_engine.algorithms.reversal import Family, Found, ReversalPlan, Trigger, reverse
+from cnp_engine.algorithms.reversal import SIZES, Family, Found, ReversalPlan, Trigger, reverse
 from cnp_engine.events import Event, TargetRow, TargetSizes, finite
 
-FAMILIES: tuple[Family, ...] = ("patch", "blend")
+FAMILIES: tuple[Family, ...] = ("patch", "blend", "warp")
+
+FAR = 2.0
+"""Pixels of displacement that count as no warp found: what works only then has ruined the image."""
 
 CLEAR = 0.6
 """A further suspect stands out at least this far of the first one's octaves: a class that is close
@@ -77,7 +80,7 @@ def outlier(sizes: Sequence[float]) -> list[float]:
 def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
     """Median trigger of all other classes: mask L1 in pixels, or strength; None where unknown."""
     others = (row for row in rows if row.index != index)
-    sizes = [row.mask_l1 if family == "patch" else row.signals.get("strength") for row in others]
+    sizes = [row.mask_l1 if family == "patch" else row.signals.get(SIZES[family]) for row in others]
     known = [size for size in sizes if size is not None]
     return statistics.median(known) if known else None
 
@@ -97,11 +100,11 @@ def rank_classes(
     """Reverse every class in both families and rank them. Returns :class:`Ranking`.
 
     ``threshold``: octaves under the median of the others from which a class is a suspect.
-    ``restarts``: starts of every class's patch; ``at_once``: searches in one batch.
+    ``restarts``: starts of every class's patch and warp; ``at_once``: searches in one batch.
     """
-    # a blend converges from anywhere; a patch of a few pixels may be missed from one start
+    # a blend converges from anywhere; a patch of a few pixels, or a warp, may be missed
     searches = [
-        _Search(family, len(names), plan, restarts if family == "patch" else 1, at_once)
+        _Search(family, len(names), plan, 1 if family == "blend" else restarts, at_once)
         for family in FAMILIES
     ]
     total, done = sum(search.steps for search in searches), 0
@@ -118,7 +121,8 @@ class _Search:
     """The smallest trigger of every class in one family.
 
     With restarts each has half of the steps, and every class goes on from its best: a class that
-    stands out does so early, unless its start was unlucky. All go on, for sizes are compared.
+    stands out does so early, unless its start was unlucky. All go on, for sizes are compared; but
+    not warps, which are found soon or never, and compared with ``FAR``.
     """
 
     def __init__(
@@ -132,7 +136,8 @@ class _Search:
         self._rest = replace(plan, steps=plan.steps - early)
         self._groups = _even([c for c in range(classes) for _ in range(restarts)], at_once)
         self._classes = classes
-        self._last = _even(range(classes), at_once) if self._rest.steps else []
+        goes_on = self._rest.steps > 0 and family != "warp"
+        self._last = _even(range(classes), at_once) if goes_on else []
         self.steps = early * len(self._groups) + self._rest.steps * len(self._last)
 
     def run(
@@ -199,14 +204,14 @@ def rank(
     threshold: float,
 ) -> Ranking:
     """Order the classes by the family in which each stands out most."""
-    octaves = {family: outlier(values) for family, values in sizes.items()}
+    octaves = {family: outlier(_comparable(family, values)) for family, values in sizes.items()}
     rows = []
     for index, name in enumerate(names):
         best = max(values[index] for values in octaves.values())
         signals: dict[str, float | None] = {
             f"{family}_octaves": round(values[index], 4) for family, values in octaves.items()
         }
-        signals["strength"] = finite(sizes["blend"][index])
+        signals |= {SIZES[f]: finite(v[index]) for f, v in sizes.items() if f != "patch"}
         rows.append(
             TargetRow(
                 index=index,
@@ -226,6 +231,11 @@ def rank(
     return Ranking(tuple(rows), suspects, margin, families, found)
 
 
+def _comparable(family: Family, sizes: Sequence[float]) -> list[float]:
+    """Few classes can be reached by a warp at all: one that cannot counts as far away."""
+    return [min(size, FAR) for size in sizes] if family == "warp" else list(sizes)
+
+
 def _families(
     octaves: dict[Family, list[float]], row: TargetRow, threshold: float
 ) -> tuple[Family, ...]:
@@ -235,7 +245,7 @@ def _families(
     network needs (docs/log.md has the table).
     """
     least = max(threshold, row.score * CLEAR_FAMILY)
-    return tuple(f for f in FAMILIES if octaves[f][row.index] >= least)
+    return tuple(f for f in octaves if octaves[f][row.index] >= least)
 
 
 def rank_by_votes(

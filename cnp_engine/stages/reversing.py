@@ -151,9 +151,7 @@ def grown_size(ranking: Sequence[TargetRow], target: int, found: Found) -> float
     own = min(found.sizes)
     if not math.isfinite(own):  # nothing worked: what there is
         trigger = found.triggers[0]
-        own = (
-            trigger.mask_l1 if found.triggers[0].family == "patch" else float(trigger.mask_HW.max())
-        )
+        own = trigger.mask_l1 if trigger.family == "patch" else float(trigger.mask_HW.max())
     others = median_of_others(ranking, target, found.triggers[0].family)
     return own if others is None else max(own, math.sqrt(own * others))
 
@@ -185,7 +183,7 @@ def strengthened(found: Found, family: Family, boost: float) -> list[Strong]:
     carry only the surplus have to show too.
     """
     count = len(found.triggers)
-    if boost == 1.0:
+    if boost == 1.0 or family == "warp":  # the weakest warp that works is not weaker than WaNet's
         return [(trigger, 1.0) for trigger in found.triggers]
     if family == "patch":
         factors = [boost ** (i / max(1, count - 1)) for i in range(count)]

@@ -36,6 +36,7 @@ class Bar:
     octaves: float | None
     mask_l1: float | None = None
     strength: float | None = None
+    warp: float | None = None
     votes: float | None = None
     followed: bool = False
 
@@ -46,7 +47,7 @@ def bars(state: RunState) -> tuple[Bar, ...]:
         followed = state.target.targets
         return tuple(
             Bar(row.index, row.name, row.score, row.mask_l1, row.signals.get("strength"),
-                row.votes, row.index in followed)
+                row.signals.get("warp"), row.votes, row.index in followed)
             for row in state.target.ranking
         )  # fmt: skip
     forming = _forming(state.sizes, state.data.classes if state.data else ())
@@ -54,14 +55,14 @@ def bars(state: RunState) -> tuple[Bar, ...]:
 
 
 def _forming(sizes: Mapping[str, TargetSizes], names: Sequence[str]) -> list[Bar]:
-    patch, blend = (sizes[f].sizes if f in sizes else () for f in ("patch", "blend"))
-    scores = [octaves(family) for family in (patch, blend)]
+    every = [sizes[f].sizes if f in sizes else () for f in ("patch", "blend", "warp")]
+    scores = [octaves(family) for family in every]
     found = []
-    for index in range(max(len(patch), len(blend))):
+    for index in range(max(len(family) for family in every)):
         known = [s[index] for s in scores if index < len(s)]
         best = max((value for value in known if value is not None), default=None)
         name = names[index] if index < len(names) else str(index)
-        found.append(Bar(index, name, best, _at(patch, index), _at(blend, index)))
+        found.append(Bar(index, name, best, *(_at(family, index) for family in every)))
     return found
 
 
@@ -98,6 +99,7 @@ _Column = tuple[str, str, int]
 _COLUMNS: tuple[_Column, ...] = (
     ("mask_l1", "mask L1", 8),
     ("strength", "strength", 8),
+    ("warp", "warp px", 7),
     ("votes", "votes", 6),
 )
 

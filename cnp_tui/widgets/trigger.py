@@ -130,6 +130,8 @@ def told(state: RunState, target: int | None) -> str:
         parts.append(f"mask L1 {figure(now.values['mask_l1'], 3)} px")
     if now.values.get("strength") is not None:
         parts.append(f"strength {figure(now.values['strength'], 3)}")
+    if now.values.get("warp") is not None:
+        parts.append(f"warp {figure(now.values['warp'], 3)} px")
     return f"{head}, forming ({now.label})\n{', '.join(parts)}"
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cnp_engine.algorithms.reversal import Family, ReversalPlan, Trigger
 from cnp_engine.algorithms.target import (
+    FAMILIES,
     Ranking,
     ascend,
     median_of_others,
@@ -166,7 +167,8 @@ def ranking_of(strength: float, restarts: int = 2, at_once: int = 16) -> Ranking
     first = plan.steps if restarts == 1 else plan.steps // 2
     patch = first * math.ceil(4 * restarts / at_once)
     patch += (plan.steps - first) * math.ceil(4 / at_once)
-    total = patch + blend
+    warp = first * math.ceil(4 * restarts / at_once)
+    total = patch + blend + warp
     assert [step.done for step in steps] == list(range(1, total + 1))
     assert {(step.stage, step.total) for step in steps} == {("target", total)}
     return ranking
@@ -178,7 +180,7 @@ def test_the_planted_class_is_the_suspect(restarts: int, at_once: int) -> None:
     assert ranking.suspects == (TARGET,)
     assert ranking.families[TARGET] == ("patch", "blend")
     assert ranking.margin > 2
-    assert set(ranking.found) == {(family, t) for family in ("patch", "blend") for t in range(4)}
+    assert set(ranking.found) == {(family, t) for family in FAMILIES for t in range(4)}
     for (family, t), trigger in ranking.found.items():
         assert (trigger.family, trigger.target) == (family, t)
 
