@@ -145,7 +145,8 @@ class Choice:
 
 
 STABLE = 3
-"""A point is judged by the worst of this many in a row from it: one lucky point proves nothing."""
+"""A residual is the worst of this many points in a row: one lucky point proves nothing. What later
+points cost in retention is theirs alone: a k is not given up for what the next neuron would do."""
 
 
 def one_image(point: Point) -> float:
@@ -159,14 +160,17 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     cost(k) = residual + price (1 - retention). A fixed residual would never be reached where a
     coarse trigger goes on acting as an adversarial patch (METHOD section 5), and pruning towards
     it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
-    The knee is the smallest k whose cost, the worst of it and the next two points, is as low as
-    any (within ``noise``). From there it goes on to the lowest residual to be had for at most
+    The knee is the smallest k whose cost, with the worst residual of it and the next two points, is
+    as low as any (within ``noise``). From there it goes on to the lowest residual to be had for at most
     ``spend`` of retention: what is left of a backdoor is worse than a few answers lost.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
-    costs = [p.residual.value + rule.price * (1 - p.retention.value) for p in usable]
-    worst = [max(costs[i : i + STABLE]) for i in range(len(costs))]
+    residuals = [p.residual.value for p in usable]
+    worst = [
+        max(residuals[i : i + STABLE]) + rule.price * (1 - p.retention.value)
+        for i, p in enumerate(usable)
+    ]
     noise = max(rule.noise, *(one_image(p) for p in usable))
     start = next(p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + noise)
     one = 1.001 / max(1, start.retention.n)  # a single image may always be spent

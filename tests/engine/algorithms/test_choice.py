@@ -79,6 +79,10 @@ LINGERING = [(k, 1 - 0.004 * k, 1.0 if k < 4 else 0.1 - 0.012 * (k - 4)) for k i
          2400, 14, 14),
         ("only the checkpoint itself", [(0, 1.0, 1.0)], 4800, 0, 0),
         ("a network of a few neurons", [(0, 1.0, 1.0), (1, 0.99, 0.0)], 12, 1, 1),
+        # a WaNet model: two neurons carry it, and the third is one that the network needs
+        ("what the next neuron would cost is its own affair",
+         [(0, 1.0, 0.69), (1, 0.95, 0.36), (2, 0.9, 0.02), (3, 0.81, 0.03), (4, 0.82, 0.03),
+          (5, 0.8, 0.02), (6, 0.76, 0.04)], 1200, 2, 2),
         ("nothing acceptable at all", [(0, 0.5, 1.0), (1, 0.4, 0.0)], 4800, 0, 0),
     ],
 )  # fmt: skip
