@@ -160,9 +160,9 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     cost(k) = residual + price (1 - retention). A fixed residual would never be reached where a
     coarse trigger goes on acting as an adversarial patch (METHOD section 5), and pruning towards
     it ruins the model; the cost has its minimum where the backdoor is gone and accuracy is not.
-    The knee is the smallest k whose cost, with the worst residual of it and the next two points, is
-    as low as any (within ``noise``). From there it goes on to the lowest residual to be had for at most
-    ``spend`` of retention: what is left of a backdoor is worse than a few answers lost.
+    The knee is the smallest k whose cost, with the worst residual of it and the next two points,
+    is as low as any (within ``noise``). From there it goes on to the lowest residual to be had for
+    at most ``spend`` of retention: what is left of a backdoor is worse than a few answers lost.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]

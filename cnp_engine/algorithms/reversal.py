@@ -26,10 +26,14 @@ from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.rates import share
 from cnp_engine.events import Event, Progress, Rate, Stage
 
-Family = Literal["patch", "blend", "warp"]
+Family = Literal["patch", "blend", "warp", "wave"]
+"""What triggers are stamped as; waves are looked for in `waves`, not here."""
 
-SIZES: dict[Family, str] = {"patch": "mask_l1", "blend": "strength", "warp": "warp"}
-"""What the size of a family's triggers is called: pixels, a share, pixels of displacement."""
+SIZES: dict[Family, str] = {
+    "patch": "mask_l1", "blend": "strength", "warp": "warp", "wave": "wave",
+}  # fmt: skip
+"""What the size of a family's triggers is called: pixels, a share, pixels of displacement; of waves
+the share of images that one moves."""
 
 NODES = 6
 """Displacements are given on a grid of this many nodes a side, bicubic in between."""
@@ -57,7 +61,7 @@ class Trigger:
 
     Of a warp the mask, the same everywhere, is the largest displacement in pixels; red and green of
     the pattern say how much of it is gone to the right and down for each pixel, 1/2 being none:
-    sampled at the place + mask (2 pattern - 1).
+    sampled at the place + mask (2 pattern - 1). Of a wave: x + mask (2 pattern - 1).
     """
 
     family: Family
@@ -81,6 +85,8 @@ class Trigger:
         if self.family == "warp":
             return warped(images_BCHW, self._flow()[None] * strength)
         mask_HW = (self.mask_HW * strength).clamp(max=1.0)
+        if self.family == "wave":
+            return (images_BCHW + (2 * self.pattern_CHW - 1) * mask_HW).clamp(0, 1)
         return images_BCHW * (1 - mask_HW) + self.pattern_CHW * mask_HW
 
 
@@ -204,6 +210,8 @@ class _Search:
         self.success_T = success_T if first else 0.8 * self.success_T + 0.2 * success_T
         size_T = self.size_T()
         better_T = (self.success_T >= self.wanted) & (size_T < self.best_T)
+        if self.family == "warp":  # a little less and it fails at once: what worked does not count
+            better_T &= success_T >= self.wanted
         self.best_T = torch.where(better_T, size_T, self.best_T)
         where = better_T.view(-1, 1, 1, 1)
         self.best_pattern = torch.where(where, self.pattern, self.best_pattern)

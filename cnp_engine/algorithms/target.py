@@ -18,11 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnp_engine.algorithms import waves
 from cnp_engine.algorithms.overlay import MaskedNetwork, Perturbation
 from cnp_engine.algorithms.reversal import SIZES, Family, Found, ReversalPlan, Trigger, reverse
 from cnp_engine.events import Event, TargetRow, TargetSizes, finite
 
-FAMILIES: tuple[Family, ...] = ("patch", "blend", "warp")
+FAMILIES: tuple[Family, ...] = ("patch", "blend", "warp", "wave")
+SEARCHED: tuple[Family, ...] = ("patch", "blend", "warp")
+"""Those that are searched by gradient."""
 
 FAR = 2.0
 """Pixels of displacement that count as no warp found: what works only then has ruined the image."""
@@ -78,7 +81,12 @@ def outlier(sizes: Sequence[float]) -> list[float]:
 
 
 def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
-    """Median trigger of all other classes: mask L1 in pixels, or strength; None where unknown."""
+    """Median trigger of all other classes, as ``SIZES`` has it; None where unknown.
+
+    Waves are not compared by size.
+    """
+    if family == "wave":
+        return None
     others = (row for row in rows if row.index != index)
     sizes = [row.mask_l1 if family == "patch" else row.signals.get(SIZES[family]) for row in others]
     known = [size for size in sizes if size is not None]
@@ -105,16 +113,19 @@ def rank_classes(
     # a blend converges from anywhere; a patch of a few pixels, or a warp, may be missed
     searches = [
         _Search(family, len(names), plan, 1 if family == "blend" else restarts, at_once)
-        for family in FAMILIES
+        for family in SEARCHED
     ]
-    total, done = sum(search.steps for search in searches), 0
+    size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
+    total, done = sum(s.steps for s in searches) + len(waves.frequencies(*size)), 0
     for search in searches:
         yield from search.run(network, images_BCHW, generator, done, total)
         done += search.steps
+    peaks = yield from waves.peaks(network, images_BCHW, len(names), offset=done, total=total)
     votes = neuron_votes(network, images_BCHW, eps, generator)
     sizes = {search.family: search.sizes for search in searches}
     found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
-    return rank(names, sizes, votes.tolist(), found, threshold)
+    found |= {("wave", t): peak.trigger for t, peak in enumerate(peaks)}
+    return rank(names, sizes, votes.tolist(), found, threshold, peaks)
 
 
 class _Search:
@@ -202,15 +213,23 @@ def rank(
     votes: Sequence[float],
     found: dict[tuple[Family, int], Trigger],
     threshold: float,
+    peaks: Sequence[waves.Peak] = (),
 ) -> Ranking:
-    """Order the classes by the family in which each stands out most."""
+    """Order the classes by the family in which each stands out most.
+
+    ``peaks``: the wave of each class, which stands out by being narrow, not by being small.
+    """
     octaves = {family: outlier(_comparable(family, values)) for family, values in sizes.items()}
+    if peaks:
+        octaves["wave"] = [peak.octaves for peak in peaks]
     rows = []
     for index, name in enumerate(names):
         best = max(values[index] for values in octaves.values())
         signals: dict[str, float | None] = {
             f"{family}_octaves": round(values[index], 4) for family, values in octaves.items()
         }
+        if peaks:
+            signals["wave"] = round(peaks[index].share, 4)
         signals |= {SIZES[f]: finite(v[index]) for f, v in sizes.items() if f != "patch"}
         rows.append(
             TargetRow(

@@ -25,6 +25,7 @@ from cnp_engine.events import (
     Measured,
     Progress,
     StageStarted,
+    TargetRow,
     TriggerReversed,
     VerdictReached,
     Warned,
@@ -64,10 +65,7 @@ def verdict(
         if any(r.target == t and r.success.value >= 0.5 for r in reversed_)
     )  # fmt: skip
     odds = 1 / (1 + math.exp(-4 * (first.score - threshold)))
-    stands = (
-        f"class {first.index} ({first.name}) needs a trigger {2**first.score:.1f} times smaller "
-        f"than the other classes' median ({2**threshold:.1f} times is suspicious)"
-    )
+    stands = _stands(first, threshold)
     if ranked.suspicious and working:
         smallest_first = sorted(reversed_, key=lambda found: found.mask_l1)
         reasons = tuple(_success(r) for r in smallest_first if r.target in working)
@@ -79,6 +77,20 @@ def verdict(
     if ranked.suspicious:
         stands += ", but its trigger does not work on images it was not made from"
     return VerdictReached("no_evidence", (), 1 - odds, (stands,))
+
+
+def _stands(first: TargetRow, threshold: float) -> str:
+    """How far the first class of the ranking stands out, in the family where it does most."""
+    times, from_ = f"{2**first.score:.1f} times", f"({2**threshold:.1f} times is suspicious)"
+    if first.signals.get("wave_octaves") == round(first.score, 4) > 0:
+        return (
+            f"class {first.index} ({first.name}) answers {times} as often to one plane wave added "
+            f"to the image as to any wave next to it {from_}"
+        )
+    return (
+        f"class {first.index} ({first.name}) needs a trigger {times} smaller than the other "
+        f"classes' median {from_}"
+    )
 
 
 def _success(found: TriggerReversed) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from cnp_engine import codec, runtime
+from cnp_engine.algorithms import waves
 from cnp_engine.algorithms.overlay import answers
 from cnp_engine.algorithms.preview import preview
 from cnp_engine.algorithms.pruning import NOTHING, Strong
@@ -42,6 +43,9 @@ TRIGGER, TRIGGERS = "trigger.json", "trigger.safetensors"
 
 WEAK = 0.9
 """A reversed trigger that works on fewer of the images than this is told with a warning."""
+
+GROWN_WAVE = 1.5
+"""A wave that judges what is left is so many times as high as the weakest that works."""
 
 STRONGEST_BLEND = 0.2
 """A blend is never stamped stronger than this (METHOD section 7: Blended uses 0.15 to 0.2)."""
@@ -112,9 +116,12 @@ class _Searches:
         self._settings = material.config.reversal
         self._plan = _plan(material.config)
         self._begun = 0
+        self._waves: dict[int, Found] = {}
         self.total = self._plan.steps * jobs * (2 if self._settings.grown else 1)
 
     def smallest(self, target: int, family: Family) -> Generator[Event, None, Found]:
+        if family == "wave":
+            return (yield from self._wave(target))
         wanted = [target] * self._settings.restarts
         return (yield from self._search(f"trigger/{target}/{family}", wanted, family, self._plan))
 
@@ -125,9 +132,27 @@ class _Searches:
         wanted = [target] * self._settings.grown
         if not wanted:
             return []
+        if family == "wave":
+            self._begun += self._plan.steps
+            return [(smallest(self._waves[target]), GROWN_WAVE)]  # it has no size to grow to
         plan = replace(self._plan, budget=size)
         found = yield from self._search(f"grown/{target}/{family}", wanted, family, plan)
         return [(trigger, 1.0) for trigger in found.triggers]
+
+    def _wave(self, target: int) -> Generator[Event, None, Found]:
+        """The narrow wave of a class once more, and how weak it may be."""
+        material, classes = self._material, len(self._material.names)
+        peaks = yield from waves.peaks(
+            material.network, material.optimise, classes, stage="trigger", offset=self._begun,
+            total=self.total,
+        )  # fmt: skip
+        self._begun += self._plan.steps
+        found = waves.weakest(
+            material.network, material.optimise, peaks[target].trigger, self._plan.success,
+            self._settings.restarts,
+        )  # fmt: skip
+        self._waves[target] = found
+        return found
 
     def _search(
         self, purpose: str, wanted: Sequence[int], family: Family, plan: ReversalPlan
@@ -185,7 +210,7 @@ def strengthened(found: Found, family: Family, boost: float) -> list[Strong]:
     count = len(found.triggers)
     if boost == 1.0 or family == "warp":  # the weakest warp that works is not weaker than WaNet's
         return [(trigger, 1.0) for trigger in found.triggers]
-    if family == "patch":
+    if family in ("patch", "wave"):
         factors = [boost ** (i / max(1, count - 1)) for i in range(count)]
         return list(zip(found.triggers, factors, strict=True))
     strong = []

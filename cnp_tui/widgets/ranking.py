@@ -55,14 +55,15 @@ def bars(state: RunState) -> tuple[Bar, ...]:
 
 
 def _forming(sizes: Mapping[str, TargetSizes], names: Sequence[str]) -> list[Bar]:
-    every = [sizes[f].sizes if f in sizes else () for f in ("patch", "blend", "warp")]
-    scores = [octaves(family) for family in every]
+    patch, blend, warp = (sizes[f].sizes if f in sizes else () for f in ("patch", "blend", "warp"))
+    scores = [octaves(family) for family in (patch, blend, warp)]
     found = []
-    for index in range(max(len(family) for family in every)):
+    for index in range(max(len(patch), len(blend), len(warp))):
         known = [s[index] for s in scores if index < len(s)]
         best = max((value for value in known if value is not None), default=None)
         name = names[index] if index < len(names) else str(index)
-        found.append(Bar(index, name, best, *(_at(family, index) for family in every)))
+        each = _at(patch, index), _at(blend, index), _at(warp, index)
+        found.append(Bar(index, name, best, *each))
     return found
 
 

@@ -22,6 +22,7 @@ from cnp_engine.algorithms.target import (
     rank_by_votes,
     rank_classes,
 )
+from cnp_engine.algorithms.waves import frequencies
 from cnp_engine.events import Progress, TargetRow
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import (
@@ -168,7 +169,7 @@ def ranking_of(strength: float, restarts: int = 2, at_once: int = 16) -> Ranking
     patch = first * math.ceil(4 * restarts / at_once)
     patch += (plan.steps - first) * math.ceil(4 / at_once)
     warp = first * math.ceil(4 * restarts / at_once)
-    total = patch + blend + warp
+    total = patch + blend + warp + len(frequencies(*x.shape[2:]))
     assert [step.done for step in steps] == list(range(1, total + 1))
     assert {(step.stage, step.total) for step in steps} == {("target", total)}
     return ranking

@@ -87,7 +87,9 @@ def test_the_class_behind_a_small_displacement_is_reached_and_others_are_not() -
     assert 0.05 < found.sizes[0] < 1.0
     assert found.sizes[1:] == (float("inf"),) * 2
     x = _pictures(40)
-    assert _network()(found.triggers[0].stamp(x)).logits_BK.argmax(1).eq(1).float().mean() > 0.9
+    # the smallest that works is at the very edge of working; a fifth more is not
+    said = _network()(found.triggers[0].stamp(x, 1.2)).logits_BK.argmax(1)
+    assert said.eq(1).float().mean() > 0.9
     assert _network()(x).logits_BK.argmax(1).eq(0).all()
 
 
