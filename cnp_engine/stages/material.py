@@ -71,7 +71,8 @@ def load_json(store: RunDirectory, name: str) -> Any:
 
 
 def save(store: RunDirectory, name: str, tensors: dict[str, Tensor]) -> None:
-    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    # copies: safetensors refuses tensors that share memory, as one trigger at two strengths does
+    whole = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
     store.write(f"artifacts/{name}", save_tensors(whole))
 
 
