@@ -133,7 +133,7 @@ class _Search:
 
     With restarts each has half of the steps, and every class goes on from its best: a class that
     stands out does so early, unless its start was unlucky. All go on, for sizes are compared; but
-    not warps, which are found soon or never, and compared with ``FAR``.
+    not warps, which are found within a third of the steps or never, and compared with ``FAR``.
     """
 
     def __init__(
@@ -142,7 +142,8 @@ class _Search:
         self.family: Family = family
         self.sizes: list[float] = []
         self.triggers: list[Trigger] = []
-        early = plan.steps if restarts == 1 else max(1, plan.steps // 2)
+        share = 3 if family == "warp" else 2  # a third shows whether there is one
+        early = plan.steps if restarts == 1 else max(1, plan.steps // share)
         self._first = replace(plan, steps=early)
         self._rest = replace(plan, steps=plan.steps - early)
         self._groups = _even([c for c in range(classes) for _ in range(restarts)], at_once)

@@ -168,7 +168,7 @@ def ranking_of(strength: float, restarts: int = 2, at_once: int = 16) -> Ranking
     first = plan.steps if restarts == 1 else plan.steps // 2
     patch = first * math.ceil(4 * restarts / at_once)
     patch += (plan.steps - first) * math.ceil(4 / at_once)
-    warp = first * math.ceil(4 * restarts / at_once)
+    warp = (plan.steps if restarts == 1 else plan.steps // 3) * math.ceil(4 * restarts / at_once)
     total = patch + blend + warp + len(frequencies(*x.shape[2:]))
     assert [step.done for step in steps] == list(range(1, total + 1))
     assert {(step.stage, step.total) for step in steps} == {("target", total)}
