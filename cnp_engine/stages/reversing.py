@@ -187,8 +187,8 @@ def _weak(events: Sequence[TriggerReversed]) -> Generator[Event, None, None]:
             yield Warned(
                 "weak_trigger",
                 f"The trigger reversed for class {event.target} moves only "
-                f"{100 * event.success.value:.0f} % of the images: the real one may not be a "
-                "static pattern.",
+                f"{100 * event.success.value:.0f} % of the images: the real one may be of another "
+                "kind.",
             )
 
 
