@@ -130,8 +130,8 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
     """Every stage that takes steps, with its bound."""
     import torch
 
-    from cnp_engine.algorithms.reversal import Trigger
-    from cnp_engine.algorithms.target import FAMILIES
+    from cnp_engine.algorithms.reversal import ReversalPlan, Trigger
+    from cnp_engine.algorithms.target import searched
     from cnp_engine.events import TargetRanked
     from cnp_engine.stages import finding, reversing
 
@@ -143,10 +143,12 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
         return Lane(stage, preset, images, total, step), bound
 
     if config.target.method == "reversal":
-        groups = -(-classes // 16)
+        plan = ReversalPlan(config.target.steps, config.target.batch)
+        first, passes = searched(classes, plan, config.target.restarts)
+        # later batches are smaller: as many steps of the first size as come to the same images
         yield pair(
-            "ranking", min(classes, 16) * config.target.batch,
-            config.target.steps * len(FAMILIES) * groups, stepper(finding.target_stage(material)),
+            "ranking", first * plan.batch, round(passes / first),
+            stepper(finding.target_stage(material)),
         )  # fmt: skip
     ranked = TargetRanked((), (0,), 0.0, True)
     yield pair(

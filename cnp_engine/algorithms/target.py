@@ -30,6 +30,9 @@ SEARCHED: tuple[Family, ...] = ("patch", "blend", "warp")
 FAR = 2.0
 """Pixels of displacement that count as no warp found: what works only then has ruined the image."""
 
+AT_ONCE = 16
+"""Searches in one batch."""
+
 CLEAR = 0.6
 """A further suspect stands out at least this far of the first one's octaves: a class that is close
 to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one."""
@@ -103,7 +106,7 @@ def rank_classes(
     threshold: float,
     eps: float,
     restarts: int = 2,
-    at_once: int = 16,
+    at_once: int = AT_ONCE,
 ) -> Generator[Event, None, Ranking]:
     """Reverse every class in both families and rank them. Returns :class:`Ranking`.
 
@@ -126,6 +129,15 @@ def rank_classes(
     found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
     found |= {("wave", t): peak.trigger for t, peak in enumerate(peaks)}
     return rank(names, sizes, votes.tolist(), found, threshold, peaks)
+
+
+def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]:
+    """What a ranking takes: searches in its first batch, and steps of one search in all."""
+    searches = [
+        _Search(family, classes, plan, 1 if family == "blend" else restarts, AT_ONCE)
+        for family in SEARCHED
+    ]
+    return searches[0].first, sum(search.passes for search in searches)
 
 
 class _Search:
@@ -151,6 +163,17 @@ class _Search:
         goes_on = self._rest.steps > 0 and family != "warp"
         self._last = _even(range(classes), at_once) if goes_on else []
         self.steps = early * len(self._groups) + self._rest.steps * len(self._last)
+
+    @property
+    def first(self) -> int:
+        """Searches in the first batch."""
+        return len(self._groups[0])
+
+    @property
+    def passes(self) -> int:
+        """Steps of one search, over all of them."""
+        early, late = sum(map(len, self._groups)), sum(map(len, self._last))
+        return self._first.steps * early + self._rest.steps * late
 
     def run(
         self,

@@ -136,7 +136,9 @@ def test_steps_of_both_schedules_beside_their_bounds(
     assert stages == [
         ("masks", "fast", 64, 80),
         ("masks", "reference", 128, 1200),
-        ("ranking", "fast", 48, 240),
+        # patches from two starts, 60 steps each and 60 of the better; blends 120; two warps of 40:
+        # 540 + 360 + 240 steps of one search, six at a time
+        ("ranking", "fast", 96, 190),
         ("reversal, one class and family", "fast", 96, 120),
         ("reversal, one class and family", "reference", 128, 800),
     ]
