@@ -164,10 +164,10 @@ def markdown(job: Job, results: Sequence[Result]) -> str:
 
 def _figures(job: Job, results: Sequence[Result]) -> list[str]:
     head = ("preset", "seed", "verdict", "target right", "BA", "ASR", "RA", "pruned k")
-    rows = [_row(head), _row("---" for _ in head)]
+    rows = [table_row(head), table_row("---" for _ in head)]
     for r in results:
         if r.exit_code:
-            rows.append(_row([r.preset, r.seed, f"failed with exit code {r.exit_code}"]))
+            rows.append(table_row([r.preset, r.seed, f"failed with exit code {r.exit_code}"]))
             continue
         right = {True: "yes", False: "no", None: "-"}[r.target_right(job.target)]
         changes = [
@@ -176,20 +176,20 @@ def _figures(job: Job, results: Sequence[Result]) -> list[str]:
         ]
         neurons = r.summary["neurons"]
         pruned = f"{neurons['pruned']} of {neurons['total']}"
-        rows.append(_row([r.preset, r.seed, r.summary["verdict"], right, *changes, pruned]))
+        rows.append(table_row([r.preset, r.seed, r.summary["verdict"], right, *changes, pruned]))
     return rows
 
 
 def _times(job: Job, results: Sequence[Result]) -> list[str]:
     first, *others = job.presets
     head = ["median", *job.presets, *(f"{first}/{other}" for other in others)]
-    rows = [_row(head), _row("---" for _ in head)]
+    rows = [table_row(head), table_row("---" for _ in head)]
     columns = {preset: medians(results, preset) for preset in job.presets}
     for name in (*STAGES, "total", "wall", "peak_mib"):
         values = [_number(columns[preset][name]) for preset in job.presets]
         ratios = [_number(ratio(results, first, other, name), 3) for other in others]
         label = "peak memory, MiB" if name == "peak_mib" else f"{name}, s"
-        rows.append(_row([label, *values, *ratios]))
+        rows.append(table_row([label, *values, *ratios]))
     return rows
 
 
@@ -208,7 +208,7 @@ def _how(job: Job, results: Sequence[Result]) -> list[str]:
     ]
 
 
-def _row(cells: Sequence[object] | Iterator[object]) -> str:
+def table_row(cells: Sequence[object] | Iterator[object]) -> str:
     return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 

@@ -79,23 +79,18 @@ def markdown(rows: Sequence[tuple[Case, int, int, whole.Result]]) -> str:
     head = ("width", "neurons", "Gflop a pass", "clean images", "optimising, s",
             "sweep, s", "load and export, s", "total, s", "optimising, s a Gflop",
             "sweep, s a Gflop and 1,000 images", "peak memory, MiB")  # fmt: skip
-    lines = [line(head), line("---" for _ in head)]
+    lines = [whole.table_row(head), whole.table_row("---" for _ in head)]
     for case, neurons, flops, result in rows:
         spent = [sum(result.seconds(s) or 0 for s in group)
                  for group in (OPTIMISING, ("sweep",), ("load", "export"))]  # fmt: skip
         pass_ = flops / 1e9
-        lines.append(line([
+        lines.append(whole.table_row([
             f"x {case.times}", f"{neurons:,}", f"{pass_:.3f}", f"{case.clean:,}",
             *(f"{s:.1f}" for s in spent), f"{result.seconds('total') or 0:.1f}",
             f"{spent[0] / pass_:.0f}", f"{spent[1] / pass_ / case.clean * 1000:.0f}",
             f"{result.mebibytes() or 0:.0f}",
         ]))  # fmt: skip
     return "\n".join(lines)
-
-
-def line(cells: Sequence[object] | object) -> str:
-    assert hasattr(cells, "__iter__")
-    return "| " + " | ".join(str(cell) for cell in cells) + " |"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

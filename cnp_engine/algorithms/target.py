@@ -113,11 +113,7 @@ def rank_classes(
     ``threshold``: octaves under the median of the others from which a class is a suspect.
     ``restarts``: starts of every class's patch and warp; ``at_once``: searches in one batch.
     """
-    # a blend converges from anywhere; a patch of a few pixels, or a warp, may be missed
-    searches = [
-        _Search(family, len(names), plan, 1 if family == "blend" else restarts, at_once)
-        for family in SEARCHED
-    ]
+    searches = _searches(len(names), plan, restarts, at_once)
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
     total, done = sum(s.steps for s in searches) + len(waves.frequencies(*size)), 0
     for search in searches:
@@ -133,11 +129,16 @@ def rank_classes(
 
 def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]:
     """What a ranking takes: searches in its first batch, and steps of one search in all."""
-    searches = [
-        _Search(family, classes, plan, 1 if family == "blend" else restarts, AT_ONCE)
+    searches = _searches(classes, plan, restarts, AT_ONCE)
+    return searches[0].first, sum(search.passes for search in searches)
+
+
+def _searches(classes: int, plan: ReversalPlan, restarts: int, at_once: int) -> list[_Search]:
+    # a blend converges from anywhere; a patch of a few pixels, or a warp, may be missed
+    return [
+        _Search(family, classes, plan, 1 if family == "blend" else restarts, at_once)
         for family in SEARCHED
     ]
-    return searches[0].first, sum(search.passes for search in searches)
 
 
 class _Search:

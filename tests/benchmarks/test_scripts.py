@@ -14,11 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import baseline, run, schedule, startup, terminal
+from benchmarks import baseline, run, scaling, schedule, startup, terminal
 from benchmarks.run import Job, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("run.py", "startup.py", "schedule.py", "terminal.py", "slider.py")
+SCRIPTS = ("run.py", "scaling.py", "startup.py", "schedule.py", "terminal.py", "slider.py")
 
 
 def job(out: Path, **given: Any) -> Job:
@@ -198,3 +198,16 @@ def test_the_scripts_way_takes_nine_passes_and_two_backward_calls_and_measures_t
 def test_a_whole_repair_the_scripts_way_is_the_sum_of_its_steps() -> None:
     times = baseline.Times(1.0, 2.0, 3.0, 4.0, 84.0, 1.0, 8.0, 60.0, images=300)
     assert times.baseline_whole == 3 * 1 + 800 * 2 + 1200 * 3 + 51 * 4
+
+
+def test_a_widened_network_computes_the_same(tmp_path: Path) -> None:
+    from cnp_engine.models.checkpoint import read_checkpoint
+    from cnp_engine.models.registry import load_model
+
+    given = str(ROOT / "assets" / "demo_model.pth")
+    wide, neurons, flops = scaling.prepare(given, 2, tmp_path)
+    one, two = (load_model(read_checkpoint(path)) for path in (given, wide))
+    assert neurons == 2 * one.neurons
+    assert flops > 3 * scaling.prepare(given, 1, tmp_path)[2]
+    x = torch.rand((4, 3, 32, 32), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(two.module(x), one.module(x), atol=1e-3, rtol=1e-3)
