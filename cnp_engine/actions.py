@@ -18,8 +18,8 @@ from cnp_engine.config import RunConfig
 from cnp_engine.data.sources import open_source
 from cnp_engine.data.split import split
 from cnp_engine.errors import DataMissing, RunMissing, SettingInvalid
-from cnp_engine.events import Chosen, Measured
-from cnp_engine.export.naming import FILES, MODEL
+from cnp_engine.events import Chosen, Healed, LabelFree, Measured
+from cnp_engine.export.naming import FILES, HEALED, MODEL
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import CURVE, RunDirectory
@@ -28,11 +28,15 @@ from cnp_engine.stages.delivery import (
     WRITERS,
     Delivered,
     deliver,
+    deliver_healed,
+    pruned,
     wanted_formats,
 )
 from cnp_engine.stages.evidence import Evidence
+from cnp_engine.stages.healing import healing_of
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
 from cnp_engine.stages.material import Material, has
+from cnp_engine.stages.session import aims
 from cnp_engine.state import RunState
 from cnp_engine.steps import result
 
@@ -81,6 +85,11 @@ def _rates(measured: Measured) -> dict[str, Any]:
     }
 
 
+def _free(label_free: LabelFree) -> dict[str, float | None]:
+    rates = codec.encode(label_free).items()
+    return {key: rate["value"] if rate else None for key, rate in rates}
+
+
 def prune_run(
     run: str,
     count: int | None = None,
@@ -101,20 +110,20 @@ def prune_run(
         "of": job.material.network.neurons,
         "threshold": threshold_of(job.scores, k),
         **_rates(done.measured),
-        "label_free": {
-            key: rate["value"] if rate else None
-            for key, rate in codec.encode(done.label_free).items()
-        },
+        "label_free": _free(done.label_free),
     }
 
 
 def export_run(run: str, formats: Sequence[str] = (), to: str | None = None) -> dict[str, Any]:
-    """Write the files of a finished run again, to ``to`` or its own exports folder."""
-    wanted = wanted_formats(formats)
+    """Write the files of a finished run again, to ``to`` or its own exports folder.
+
+    Where a healed model is among them, ``healed`` says what it came to, ``pruned`` what it was
+    before; one that is no better is not written.
+    """
     job = _Job(run)
+    wanted = job.formats(formats)
     folder = Path(to) if to else job.store.exports
-    paths = [str(path) for path in job.write(folder, wanted)]
-    return {"exports": paths}
+    return job.write(folder, wanted)
 
 
 def report_run(run: str) -> dict[str, Any]:
@@ -150,7 +159,8 @@ class _Job:
         self.curve: Curve = load_curve(self.material)
         self.chosen: Chosen = standing(self.store) or self.curve.chosen
         self.scores: NeuronScores = finding.load_scores(self.material)[0]
-        self.triggers = reversing.load_triggers(self.material)
+        aimed = aims(self.store.config, RunState.from_records(self.store.events().read()))
+        self.triggers = reversing.load_triggers(self.material).aimed_at(aimed)
 
     def amount(self, count: int | None, fraction: float | None, threshold: float | None) -> int:
         """How many neurons are meant; the run's own choice where nothing is said."""
@@ -166,15 +176,42 @@ class _Job:
             raise SettingInvalid(f"There are {total} neurons, not {k}.", f"Give at most {total}.")
         return k
 
-    def delivered(self, k: int, paths: Sequence[Path]) -> Delivered:
-        judges = self.triggers.judges
-        return result(deliver(self.material, self.evidence, judges, self.scores.order_N, k, paths))
+    def formats(self, asked: Sequence[str]) -> tuple[str, ...]:
+        """Raises SettingInvalid for one that does not exist."""
+        return wanted_formats(asked, self.material.config.heal.enabled)
 
-    def write(self, folder: Path, formats: Sequence[str]) -> list[Path]:
+    def delivered(self, k: int, paths: Sequence[Path]) -> Delivered:
+        state = pruned(self.material, self.scores.order_N, k)
+        steps = deliver(self.material, self.evidence, self.triggers.judges, state, k, paths)
+        return result(steps)
+
+    def healed(self, folder: Path) -> tuple[Healed, tuple[str, ...]]:
+        """What came of healing, and the files written: none where the model is no better."""
+        order_N = self.scores.order_N
+        healing = healing_of(self.material, self.triggers, order_N, self.chosen.k)
+        paths = [folder / name for name in FILES[HEALED]]
+        judges = self.triggers.judges
+        return result(deliver_healed(self.material, self.evidence, judges, order_N, healing, paths))
+
+    def write(self, folder: Path, formats: Sequence[str]) -> dict[str, Any]:
+        """``formats`` into ``folder``; what to tell of it."""
         models = [folder / f"{MODEL}.{name}" for name in formats if name in WRITERS]
         paths: list[str] = []
         if models:
             paths += self.delivered(self.chosen.k, models).paths
+        told: dict[str, Any] = {}
+        if HEALED in formats:
+            healed, written = self.healed(folder)
+            paths += written
+            told = {
+                "pruned": _free(healed.pruned),
+                "healed": {
+                    "kept": healed.kept,
+                    "steps": healed.steps,
+                    **_rates(healed.measured),
+                    **_free(healed.label_free),
+                },
+            }
         sides = closing.side_files(self.material, self.triggers, self.scores, self.curve)
         wanted = [name for format_ in formats for name in FILES[format_] if name in sides]
         paths += closing.write_all(folder, {name: sides[name] for name in wanted})
@@ -182,7 +219,7 @@ class _Job:
             paths += closing.write_reports(
                 self.material, self.triggers, self.scores, self.chosen, folder
             )
-        return [Path(path) for path in paths]
+        return {"exports": paths, **told}
 
 
 def _found(store: RunDirectory) -> bool:

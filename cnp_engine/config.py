@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from cnp_engine import settings
 from cnp_engine.errors import SettingInvalid
+from cnp_engine.events import STAGES, Stage
 from cnp_engine.files import absolute
 
 
@@ -130,6 +131,17 @@ class SweepSettings:
 
 
 @dataclass(frozen=True)
+class HealSettings:
+    """Self-distillation of the pruned model, a stage of its own beside the method's."""
+
+    enabled: bool = setting(False, "heal the pruned model, as a file of its own")
+    steps: int = setting(200, "Adam steps", low=1)
+    batch: int = setting(64, "clean images a step, each also stamped", low=4)
+    lr: float = setting(5e-4, "learning rate, falling to 0 in a line", low=0.0)
+    flip: bool = setting(True, "mirror images at random")
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """One run. Paths are as given; they are made absolute when the run is created."""
 
@@ -168,6 +180,12 @@ class RunConfig:
     reversal: TriggerSettings = field(default_factory=TriggerSettings)
     masks: MaskSettings = field(default_factory=MaskSettings)
     sweep: SweepSettings = field(default_factory=SweepSettings)
+    heal: HealSettings = field(default_factory=HealSettings)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Those that a run may come to, in order."""
+        return tuple(stage for stage in STAGES if stage != "heal" or self.heal.enabled)
 
     @classmethod
     def build(
@@ -363,6 +381,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 __all__ = [
     "PRESETS",
+    "HealSettings",
     "MaskSettings",
     "RunConfig",
     "SweepSettings",

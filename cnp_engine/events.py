@@ -12,11 +12,11 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of this vocabulary; a reader refuses a log with a larger one."""
 
-Stage = Literal["load", "target", "trigger", "scores", "sweep", "export"]
-STAGES: tuple[Stage, ...] = ("load", "target", "trigger", "scores", "sweep", "export")
+Stage = Literal["load", "target", "trigger", "scores", "sweep", "heal", "export"]
+STAGES: tuple[Stage, ...] = ("load", "target", "trigger", "scores", "sweep", "heal", "export")
 
 
 @dataclass(frozen=True)
@@ -276,6 +276,27 @@ class Remeasured(Event):
     k: int
     label_free: LabelFree
     measured: Measured
+    copy: bool = False
+
+
+@dataclass(frozen=True)
+class Healed(Event):
+    """The pruned model after self-distillation: what it came to, beside the pruned one.
+
+    ``kept``: it is better on the images that chose, so it was written to ``path``, read back and
+    measured; else nothing was written and ``measured`` is empty. ``pruned`` is what the same images
+    said of the model before. ``copy`` as in ``Exported``.
+    """
+
+    tag: ClassVar[str] = "healed"
+    k: int
+    steps: int
+    kept: bool
+    pruned: LabelFree
+    label_free: LabelFree
+    measured: Measured = Measured()
+    path: str = ""
+    sha256: str = ""
     copy: bool = False
 
 

@@ -32,7 +32,7 @@ from cnp_engine.events import (
 from cnp_engine.inbox import Requests
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.serving import serve
-from cnp_engine.stages import closing, committing, finding, judging, loading, reversing
+from cnp_engine.stages import closing, committing, finding, healing, judging, loading, reversing
 from cnp_engine.stages.desk import Desk
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
@@ -173,13 +173,19 @@ def _repair(
     scores: NeuronScores | None = None
     curve: Curve | None = None
     session: Session | None = None
+    healed: healing.Healing | None = None
     if triggers.strong:
         scores = yield from _retried(material, lambda m: finding.scores_stage(m, triggers.strong))
         curve = yield from judging.sweep_stage(material, evidence, triggers.judges, scores)
         session = Session(material, evidence, triggers, scores, curve)
+        order_N, k = scores.order_N, curve.chosen.k
+        if material.config.heal.enabled:
+            healed = yield from _retried(
+                material, lambda m: healing.heal_stage(m, triggers, order_N, k)
+            )
     else:
         yield Chosen(0, None, 0.0, "no evidence of a backdoor: nothing is pruned")
-    delivered = yield from closing.export_stage(material, evidence, triggers, scores, curve)
+    delivered = yield from closing.export_stage(material, evidence, triggers, scores, curve, healed)
     return delivered, session
 
 
@@ -204,7 +210,8 @@ def _retried(
 
 def _halved(config: RunConfig) -> RunConfig | None:
     """None where a batch is at its smallest already."""
-    if max(config.target.batch, config.reversal.batch, config.masks.batch) <= SMALLEST_BATCH:
+    batches = (config.target.batch, config.reversal.batch, config.masks.batch, config.heal.batch)
+    if max(batches) <= SMALLEST_BATCH:
         return None
 
     def half(batch: int) -> int:
@@ -215,4 +222,5 @@ def _halved(config: RunConfig) -> RunConfig | None:
         target=replace(config.target, batch=half(config.target.batch)),
         reversal=replace(config.reversal, batch=half(config.reversal.batch)),
         masks=replace(config.masks, batch=half(config.masks.batch)),
+        heal=replace(config.heal, batch=half(config.heal.batch)),
     )

@@ -46,9 +46,10 @@ def _waiting() -> Mapping[Stage, StageState]:
 class RunState:
     """The latest event of each kind; None or empty where there was none yet.
 
-    ``recommended`` is the automatic choice; ``chosen`` and ``remeasured`` tell what stands in the
-    run's own exports, the automatic choice or what the user exported in its place. ``copied`` is
-    the latest model written elsewhere, ``exported`` the latest files wherever they are.
+    ``recommended`` is the automatic choice; ``chosen``, ``remeasured`` and ``healed`` tell what
+    stands in the run's own exports, the automatic choice or what the user exported in its place.
+    ``copied`` is the latest model written elsewhere, ``exported`` the latest files wherever they
+    are.
     ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first,
     ``worker_at`` when the latest worker began and ``ended_at`` when it said its last word.
     ``failure``, ``cancelled`` and ``summary`` tell how the latest worker ended and are empty again
@@ -77,6 +78,7 @@ class RunState:
     verdict: ev.VerdictReached | None = None
     exported: ev.Exported | None = None
     remeasured: ev.Remeasured | None = None
+    healed: ev.Healed | None = None
     copied: ev.Remeasured | None = None
     evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
     refused: ev.Refused | None = None
@@ -223,7 +225,12 @@ def _remeasured(state: RunState, event: ev.Remeasured) -> RunState:
     """A copy elsewhere does not change what stands in the run's exports."""
     if event.copy:
         return dataclasses.replace(state, copied=event)
-    return dataclasses.replace(state, remeasured=event)
+    return dataclasses.replace(state, remeasured=event, healed=None)  # of what stood there before
+
+
+@_folds(ev.Healed)
+def _healed(state: RunState, event: ev.Healed) -> RunState:
+    return state if event.copy else dataclasses.replace(state, healed=event)
 
 
 @_folds(ev.RunStarted)

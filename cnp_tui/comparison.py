@@ -160,6 +160,20 @@ def _free(name: str) -> Callable[[RunState], Rate | None]:
     )
 
 
+def _healed(name: str) -> Callable[[RunState], Rate | None]:
+    """None too where the healed model was not kept."""
+
+    def find(state: RunState) -> Rate | None:
+        healed = state.healed
+        if healed is None or not healed.kept:
+            return None
+        of = healed.measured if name in ("ba", "asr", "ra") else healed.label_free
+        found: Rate | None = getattr(of, name)
+        return found
+
+    return find
+
+
 FIGURES: tuple[_Figure, ...] = (
     _Figure("before.ba", "BA before", "ba", _before("ba"), ""),
     _Figure("after.ba", "BA after", "ba", _after("ba"), "more"),
@@ -170,10 +184,19 @@ FIGURES: tuple[_Figure, ...] = (
     _Figure("label_free.retention", "retention", "retention", _free("retention"), "more"),
     _Figure("label_free.residual", "residual", "residual", _free("residual"), "less"),
 )
+HEALED: tuple[_Figure, ...] = (
+    _Figure("healed.ba", "BA healed", "ba", _healed("ba"), "more"),
+    _Figure("healed.asr", "ASR healed", "asr", _healed("asr"), "less"),
+    _Figure("healed.ra", "RA healed", "ra", _healed("ra"), "more"),
+    _Figure("healed.retention", "retention healed", "retention", _healed("retention"), "more"),
+    _Figure("healed.residual", "residual healed", "residual", _healed("residual"), "less"),
+)
+"""Shown where one of the runs has healed its model."""
 
 
 def _rates(runs: Sequence[Compared]) -> Iterator[Line]:
-    for item in FIGURES:
+    heals = any(run.state.healed is not None for run in runs)
+    for item in (*FIGURES, *HEALED) if heals else FIGURES:
         values = [item.find(run.state) for run in runs]
         standings = standing(values, item.better)
         cells = tuple(
@@ -216,6 +239,8 @@ def _times(runs: Sequence[Compared]) -> Iterator[Line]:
                   else Cell(ABSENT) for value in totals)  # fmt: skip
     yield Line("seconds.total", "time in all", cells)
     for stage in STAGES:
+        if not any(stage in run.config.stages for run in runs):
+            continue
         texts = [seconds(_seconds(run, stage)) for run in runs]
         yield _told(f"seconds.{stage}", f"  {stage}", texts)
 
@@ -226,7 +251,8 @@ def _seconds(run: Compared, what: str) -> float | None:
     if what != "total":
         return next(value for stage, value in known.items() if stage == what)
     spent = [value for value in known.values() if value is not None]
-    return sum(spent) if run.status == "finished" or len(spent) == len(STAGES) else None
+    whole = run.status == "finished" or len(spent) >= len(run.config.stages)
+    return sum(spent) if whole else None
 
 
 def _differences(runs: Sequence[Compared]) -> Iterator[Line]:
@@ -281,10 +307,10 @@ def _plain(run: Compared) -> dict[str, Any]:
         "neurons": model.neurons if model else None,
         "pruned": chosen.k if chosen else None,
         "reversed": [dataclasses.asdict(trigger) for trigger in state.triggers.values()],
-        "before": {}, "after": {}, "label_free": {},
+        "before": {}, "after": {}, "label_free": {}, "healed": {},
         "seconds": {what: _seconds(run, what) for what in ("total", *STAGES)},
     }  # fmt: skip
-    for item in FIGURES:
+    for item in (*FIGURES, *HEALED):
         place, name = item.key.split(".")
         value = item.find(state)
         plain[place][name] = None if value is None else dataclasses.asdict(value)

@@ -22,6 +22,7 @@ SETTINGS = {
     "preset": "preset",
     "device": "device",
     "seed": "seed",
+    "heal": "heal.enabled",
 }
 """Parameter of a command: dotted key of RunConfig."""
 
@@ -75,6 +76,10 @@ Device = Annotated[
     typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:N or mps. [default: auto]"),
 ]
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed. [default: 0]")]
+Heal = Annotated[
+    bool | None,
+    typer.Option("--heal/--no-heal", help="Also heal the pruned model, as a file of its own."),
+]
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE.toml", help="Settings; options above win over it.")
 ]

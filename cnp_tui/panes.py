@@ -35,6 +35,7 @@ TELLING: dict[Stage, str] = {
     "trigger": "trigger",
     "scores": "rates",
     "sweep": "rates",
+    "heal": "loss",
     "export": "outcome",
 }
 """The pane that tells most while a stage is at work; shown until the user picks one."""

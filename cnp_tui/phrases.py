@@ -42,15 +42,29 @@ def class_name(names: tuple[str, ...], index: int) -> str:
     return f"{index} ({known})" if known != str(index) else str(index)
 
 
+UNHEALED = "no better than the pruned model on clean images: not kept"
+"""Of a healed model that was not kept."""
+
+
+def rates(measured: ev.Measured, label_free: ev.LabelFree) -> dict[str, ev.Rate]:
+    """What is known, by the word for it; what ground truth says first."""
+    named = {
+        "BA": measured.ba, "ASR": measured.asr, "RA": measured.ra,
+        "retention": label_free.retention, "residual": label_free.residual,
+    }  # fmt: skip
+    return {word: share for word, share in named.items() if share is not None}
+
+
 def measured(value: ev.Measured) -> str:
-    named = (("BA", value.ba), ("ASR", value.asr), ("RA", value.ra))
-    known = [f"{name} {rate(share)}" for name, share in named if share is not None]
-    return ", ".join(known) or "no ground truth was given"
+    return _listed(rates(value, ev.LabelFree())) or "no ground truth was given"
 
 
 def label_free(value: ev.LabelFree) -> str:
-    named = (("retention", value.retention), ("residual", value.residual))
-    return ", ".join(f"{name} {rate(share)}" for name, share in named if share is not None)
+    return _listed(rates(ev.Measured(), value))
+
+
+def _listed(known: Mapping[str, ev.Rate]) -> str:
+    return ", ".join(f"{word} {rate(share)}" for word, share in known.items())
 
 
 def _model(event: ev.ModelLoaded) -> str:
@@ -87,6 +101,12 @@ def _scores(event: ev.ScoresReady) -> str:
     return f"scores   {count(event.under_half)} of {count(event.neurons)} masks under 0.5{recovery}"
 
 
+def _healed(event: ev.Healed) -> str:
+    if not event.kept:
+        return f"healed   {UNHEALED}; {label_free(event.label_free)}"
+    return f"healed   {measured(event.measured)}; {label_free(event.label_free)}"
+
+
 def _finished(event: ev.StageFinished) -> str:
     how = "taken over from before" if event.restored else f"done in {seconds(event.seconds)}"
     return f"{event.stage:<8} {how}"
@@ -104,6 +124,7 @@ _LINES: dict[type[ev.Event], Callable[[Any], str]] = {
     ev.Chosen: lambda e: f"chosen   {plural(e.k, 'neuron')} ({percent(e.fraction, 2)}): {e.rule}",
     ev.VerdictReached: lambda e: f"verdict  {e.verdict}, confidence {percent(e.confidence)}",
     ev.Remeasured: lambda e: f"after    {measured(e.measured)}; {label_free(e.label_free)}",
+    ev.Healed: _healed,
     ev.StageFinished: _finished,
     ev.Warned: lambda e: f"warning: {e.text}",
     ev.Paused: lambda e: "paused",

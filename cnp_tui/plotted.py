@@ -44,12 +44,14 @@ def plots(config: RunConfig, snapshot: Snapshot, stage: Stage) -> Mapping[Place,
         return _of_reversal(config, snapshot, stage)
     if stage == "scores":
         return _of_masks(config, snapshot)
+    if stage == "heal":
+        return _of_healing(config, snapshot)
     return {place: Plotted(place.capitalize(), empty=_NOTHING[stage]) for place in PLACES}
 
 
 _NOTHING: dict[Stage, str] = {
     "load": "The checkpoint and the images are being read; the first curve comes with the target.",
-    "target": "", "trigger": "", "scores": "",
+    "target": "", "trigger": "", "scores": "", "heal": "",
     "sweep": "The curve begins when the scores are there.",
     "export": "Exporting has no curve of its own.",
 }  # fmt: skip
@@ -105,6 +107,18 @@ def _of_masks(config: RunConfig, snapshot: Snapshot) -> dict[Place, Plotted]:
             + DEFINITIONS["neurons"],
         ),
     }  # fmt: skip
+
+
+def _of_healing(config: RunConfig, snapshot: Snapshot) -> dict[Place, Plotted]:
+    """The loss alone; beside it the curve that the pruned model was chosen on."""
+    loss = Plotted(
+        "Loss", _series(snapshot, "heal")({"loss": "loss"}), None, "heal step",
+        log=True,
+        empty="The loss of healing comes with the first steps.",
+        about=f"On {config.heal.batch} images a step: divergence from the original's answers, on "
+        "clean images and on the same with the reversed trigger.",
+    )  # fmt: skip
+    return _of_masks(config, snapshot) | _of_curve(snapshot.state) | {"loss": loss}
 
 
 def _of_curve(state: RunState) -> dict[Place, Plotted]:

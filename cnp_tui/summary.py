@@ -10,7 +10,7 @@ from cnp_engine.export.command import command_line
 from cnp_engine.export.definitions import DEFINITIONS, INTERVALS, NAMES
 from cnp_engine.export.wording import ABSENT, count, figure, percent, rate
 from cnp_engine.state import RunState
-from cnp_tui.phrases import class_name
+from cnp_tui.phrases import UNHEALED, class_name, rates
 
 _WORDS = {"backdoored": "backdoored", "no_evidence": "no evidence of a backdoor"}
 
@@ -71,10 +71,23 @@ def _figures(state: RunState) -> Iterator[tuple[str, str]]:
         share = getattr(free, key)
         if share is not None:
             yield key, rate(share)
+    yield from _healed(state)
     if not state.data or not state.data.labelled_test:
         yield "BA, ASR", f"{ABSENT}: the data has no labelled test images"
     elif before.asr is None:
         yield "ASR", f"{ABSENT}: no --attack was given"
+
+
+def _healed(state: RunState) -> Iterator[tuple[str, str]]:
+    """What healing made of the pruned model, apart from it."""
+    healed = state.healed
+    if healed is None:
+        return
+    if not healed.kept:
+        yield "healed", UNHEALED
+        return
+    for number, (word, share) in enumerate(rates(healed.measured, healed.label_free).items()):
+        yield "" if number else "healed", f"{word} {rate(share)}"
 
 
 def _exports(state: RunState) -> Iterator[tuple[str, str]]:

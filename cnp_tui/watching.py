@@ -28,7 +28,7 @@ from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState, StageState
 from cnp_tui.history import Points
 from cnp_tui.link import Snapshot
-from cnp_tui.phrases import class_name
+from cnp_tui.phrases import UNHEALED, class_name, rates
 
 Tone = Literal["error", "warning", "note"]
 
@@ -207,10 +207,24 @@ def _figures(state: RunState, arrow: str) -> Iterator[Row]:
         new = getattr(after.label_free, key) if after else None
         if new is not None or (old is not None and after is None):
             yield NAMES[key].lower(), _moved(old, new, after is not None, arrow)
+    yield from _healed(state, arrow)
     if state.data is not None and not state.data.labelled_test:
         yield "BA, ASR", f"{ABSENT}: the data has no labelled test images"
     elif state.before is not None and before.asr is None:
         yield "ASR", f"{ABSENT}: no --attack was given"
+
+
+def _healed(state: RunState, arrow: str) -> Iterator[Row]:
+    """The pruned model, where there is one, against the same after healing."""
+    healed, pruned = state.healed, state.remeasured
+    if healed is None:
+        return
+    if not healed.kept:
+        yield "healed", UNHEALED
+        return
+    before = rates(pruned.measured, pruned.label_free) if pruned else {}
+    for number, (word, now) in enumerate(rates(healed.measured, healed.label_free).items()):
+        yield "" if number else "healed", f"{word} {_moved(before.get(word), now, True, arrow)}"
 
 
 def _moved(old: ev.Rate | None, new: ev.Rate | None, measured: bool, arrow: str) -> str:

@@ -7,6 +7,7 @@ through ``functional_call`` (METHOD section 2: w -> w (m + xi_w), b -> b (1 + xi
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,7 +118,16 @@ class MaskedNetwork:
         self._mean = torch.tensor(list(mean), device=self.device).view(3, 1, 1)
         self._std = torch.tensor(list(std), device=self.device).view(3, 1, 1)
         self._plain = not any(mean) and all(value == 1.0 for value in std)
+        self._head_name = head
         self._head = module.get_submodule(head)
+
+    def twin(self) -> MaskedNetwork:
+        """The same over a copy of the module, whose parameters may then be changed."""
+        other = copy.copy(self)
+        other.module = copy.deepcopy(self.module)
+        other.overlay = Overlay(other.module, self.overlay.layers)
+        other._head = other.module.get_submodule(self._head_name)
+        return other
 
     @property
     def neurons(self) -> int:

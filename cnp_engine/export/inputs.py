@@ -14,6 +14,7 @@ from cnp_engine.events import (
     DataLoaded,
     Event,
     Exported,
+    Healed,
     MeasuredBefore,
     ModelLoaded,
     NormalizeChosen,
@@ -74,6 +75,7 @@ class ReportInput:
     verdict: VerdictReached | None = None
     exported: Exported | None = None
     after: Remeasured | None = None
+    healed: Healed | None = None
     warnings: tuple[Warned, ...] = ()
     seconds: tuple[tuple[str, float], ...] = ()
     peak_memory_bytes: int | None = None
@@ -128,6 +130,7 @@ def gather(
         verdict=_last(log, VerdictReached),
         exported=_last(log, Exported),
         after=_last(log, Remeasured),
+        healed=_healed(log),
         warnings=tuple(dict.fromkeys(_all(log, Warned))),
         seconds=_seconds(log),
         peak_memory_bytes=peak_memory_bytes,
@@ -145,6 +148,17 @@ def _all(log: Sequence[Event], kind: type[E]) -> list[E]:
 def _last(log: Sequence[Event], kind: type[E]) -> E | None:
     found = _all(log, kind)
     return found[-1] if found else None
+
+
+def _healed(log: Sequence[Event]) -> Healed | None:
+    """What was healed of the model that was measured last, if it was."""
+    found: Healed | None = None
+    for event in log:
+        if isinstance(event, Remeasured):
+            found = None
+        elif isinstance(event, Healed):
+            found = event
+    return found
 
 
 def _mask_progress(log: Sequence[Event]) -> tuple[Progress, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
-from cnp_engine.events import STAGES, LabelFree, Measured, Rate, TargetRow, finite
+from cnp_engine.events import STAGES, Healed, LabelFree, Measured, Rate, TargetRow, finite
 from cnp_engine.export.definitions import DEFINITIONS, INTERVALS, LABEL_FREE
 
 
@@ -22,6 +22,19 @@ class Rates(TypedDict):
 
 
 class LabelFreeRates(TypedDict):
+    retention: float | None
+    residual: float | None
+    recovery: float | None
+
+
+class HealedRates(TypedDict):
+    """``kept`` false: no better, so not written; its ground truth was not measured then."""
+
+    kept: bool
+    steps: int
+    ba: float | None
+    asr: float | None
+    ra: float | None
     retention: float | None
     residual: float | None
     recovery: float | None
@@ -61,6 +74,7 @@ class Seconds(TypedDict):
     trigger: float | None
     scores: float | None
     sweep: float | None
+    heal: float | None
     export: float | None
 
 
@@ -84,6 +98,7 @@ class Summary(TypedDict):
     before: Rates
     after: Rates
     label_free: LabelFreeRates
+    healed: HealedRates | None
     seconds: Seconds
     peak_memory_bytes: int | None
     device: str | None
@@ -98,7 +113,8 @@ class SummaryParts:
     """Everything the object is made of; what a run did not come to stays at its default.
 
     ``targets`` are the classes the verdict names. ``seconds`` maps a stage, and "total", to
-    its time. ``after`` and ``label_free`` are of the exported file as read back.
+    its time. ``after`` and ``label_free`` are of the exported file as read back, pruned;
+    ``healed`` is None where healing was not asked for.
     """
 
     seed: int
@@ -114,6 +130,7 @@ class SummaryParts:
     before: Measured = field(default_factory=Measured)
     after: Measured = field(default_factory=Measured)
     label_free: LabelFree = field(default_factory=LabelFree)
+    healed: Healed | None = None
     seconds: Mapping[str, float] | None = None
     peak_memory_bytes: int | None = None
     device: str | None = None
@@ -136,11 +153,8 @@ def summary(parts: SummaryParts) -> Summary:
         threshold=_number(parts.threshold),
         before=_rates(parts.before),
         after=_rates(parts.after),
-        label_free=LabelFreeRates(
-            retention=_value(parts.label_free.retention),
-            residual=_value(parts.label_free.residual),
-            recovery=_value(parts.label_free.recovery),
-        ),
+        label_free=_free(parts.label_free),
+        healed=_healed(parts.healed),
         seconds=_seconds(parts.seconds or {}),
         peak_memory_bytes=parts.peak_memory_bytes,
         device=parts.device,
@@ -179,6 +193,20 @@ def _rates(measured: Measured) -> Rates:
     return Rates(ba=_value(measured.ba), asr=_value(measured.asr), ra=_value(measured.ra))
 
 
+def _free(of: LabelFree) -> LabelFreeRates:
+    return LabelFreeRates(
+        retention=_value(of.retention), residual=_value(of.residual), recovery=_value(of.recovery)
+    )
+
+
+def _healed(event: Healed | None) -> HealedRates | None:
+    if event is None:
+        return None
+    return HealedRates(
+        kept=event.kept, steps=event.steps, **_rates(event.measured), **_free(event.label_free)
+    )
+
+
 def _seconds(seconds: Mapping[str, float]) -> Seconds:
     unknown = set(seconds) - {"total", *STAGES}
     assert not unknown, unknown
@@ -190,6 +218,7 @@ def _seconds(seconds: Mapping[str, float]) -> Seconds:
         trigger=_number(get("trigger")),
         scores=_number(get("scores")),
         sweep=_number(get("sweep")),
+        heal=_number(get("heal")),
         export=_number(get("export")),
     )
 
@@ -206,7 +235,8 @@ def _evidence(parts: SummaryParts) -> Evidence:
 
 def _places(parts: SummaryParts) -> list[tuple[str, Rate]]:
     places: list[tuple[str, Rate | None]] = [("reversed.success", parts.success)]
-    for when, measured in (("before", parts.before), ("after", parts.after)):
+    healed = parts.healed.measured if parts.healed else Measured()
+    for when, measured in (("before", parts.before), ("after", parts.after), ("healed", healed)):
         places += [
             (f"{when}.{name}", rate)
             for name, rate in (
@@ -217,6 +247,9 @@ def _places(parts: SummaryParts) -> list[tuple[str, Rate]]:
             )
         ]
     places += [(f"label_free.{name}", getattr(parts.label_free, name)) for name in LABEL_FREE]
+    if parts.healed is not None:
+        free = parts.healed.label_free
+        places += [(f"healed.{name}", getattr(free, name)) for name in LABEL_FREE]
     return [(place, rate) for place, rate in places if rate is not None]
 
 

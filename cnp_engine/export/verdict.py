@@ -62,7 +62,8 @@ def _repair(run: ReportInput) -> list[str]:
     if run.chosen is None or run.neurons is None:
         return ["Nothing was pruned in this run."]
     if run.chosen.k == 0:
-        return ["No number of neurons to prune could be justified, so none was pruned."]
+        none = "No number of neurons to prune could be justified, so none was pruned."
+        return [none, *_healed_sentences(run)]
     how = "as the user asked" if run.chosen.by_user else "a number chosen without the attack"
     share = percent(run.chosen.fraction, 2)
     sentences = [
@@ -90,7 +91,29 @@ def _repair(run: ReportInput) -> list[str]:
         sentences.append(
             f"It answers {percent(retained.value)} of clean images as the original did."
         )
-    return sentences
+    return [*sentences, *_healed_sentences(run)]
+
+
+def _healed_sentences(run: ReportInput) -> list[str]:
+    """The repair that was asked for beside the method's own."""
+    if run.healed is None:
+        return []
+    if not run.healed.kept:
+        return [
+            "Healing was tried and gained nothing on clean images, so no healed model was kept."
+        ]
+    healed = _rates(run.healed.measured, run.healed.label_free)
+    told = [
+        f"{long} {percent(one.value)}"
+        for name, long in (
+            ("asr", "attack success rate"),
+            ("ba", "benign accuracy"),
+            ("residual", "residual"),
+            ("retention", "retention"),
+        )
+        if (one := healed[name]) is not None
+    ]
+    return [f"Healed in {plural(run.healed.steps, 'step')}, as a file of its own: {_listed(told)}."]
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -126,6 +149,7 @@ def comparison_section(run: ReportInput) -> Section:
     blocks: list[Block] = []
     about = f"Per cent, Wilson 95 % interval and number of images; seed {run.config.seed}."
     if names and run.after is None:
+        after = before
         rows = [[NAMES[name], rate(before[name]), DEFINITIONS[name]] for name in names]
         blocks.append(Table(["Figure", "Original", "Definition"], rows, caption=about))
     elif names:
@@ -137,6 +161,7 @@ def comparison_section(run: ReportInput) -> Section:
                 caption=f"{about} The repaired model is the exported file, read back.",
             )
         )
+    blocks += _healed_table(run, after)
     if not any(before[name] or after[name] for name in GROUND_TRUTH):
         blocks.append(
             Para(
@@ -146,6 +171,26 @@ def comparison_section(run: ReportInput) -> Section:
             )
         )
     return Section("figures", "Before and after", blocks)
+
+
+def _healed_table(run: ReportInput, pruned: dict[str, Rate | None]) -> list[Block]:
+    """What healing has changed, apart from what pruning has."""
+    if run.healed is None:
+        return []
+    healed = _rates(run.healed.measured, run.healed.label_free)
+    kept = (
+        "The healed model is a file of its own, read back."
+        if run.healed.kept
+        else "It gained nothing on the images that chose, so no healed model was kept."
+    )
+    rows = [
+        _compared(name, pruned[name], healed[name])[:-1]
+        for name in (*GROUND_TRUTH, *LABEL_FREE)
+        if healed[name] is not None
+    ]
+    about = f"Healed: {plural(run.healed.steps, 'step')} of self-distillation. {kept}"
+    first = "Original" if run.after is None else "Repaired"
+    return [Table(["Figure", first, "Healed", "Points"], rows, numeric=[3], caption=about)]
 
 
 def _compared(name: str, before: Rate | None, after: Rate | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from cnp_engine.events import LabelFree, Measured, Rate
@@ -19,6 +19,8 @@ class Result:
 
     ``error`` is a failed cell's sentence. ``network`` is as the grid names it, else as the run
     recognised it; None while nobody knows. ``targets`` are the classes the verdict names.
+    ``after`` and ``label_free`` are of the pruned model, ``healed`` and ``healed_free`` of the same
+    after healing; ``kept`` whether that was better, None where it was not asked for.
     """
 
     cell: Cell
@@ -30,6 +32,9 @@ class Result:
     before: Measured = field(default_factory=Measured)
     after: Measured = field(default_factory=Measured)
     label_free: LabelFree = field(default_factory=LabelFree)
+    kept: bool | None = None
+    healed: Measured = field(default_factory=Measured)
+    healed_free: LabelFree = field(default_factory=LabelFree)
     success: Rate | None = None
     pruned: int | None = None
     neurons: int | None = None
@@ -45,6 +50,13 @@ class Result:
     def backdoored(self) -> bool:
         """Whether the model truly is."""
         return self.cell.model.truth.backdoored
+
+    @property
+    def in_the_end(self) -> Result:
+        """The same with the healed model after it, where that was kept."""
+        if not self.kept:
+            return self
+        return replace(self, after=self.healed, label_free=self.healed_free)
 
     @property
     def ba_drop(self) -> float | None:
@@ -87,7 +99,7 @@ def of_summary(cell: Cell, summary: Mapping[str, Any], network: str, repaired: b
     neurons = summary["neurons"]
     before = rates.measured("before")
     untouched = repaired and neurons["pruned"] == 0
-    target = summary["target"]
+    target, healed = summary["target"], summary.get("healed")
     return Result(
         cell=cell,
         state="done",
@@ -96,11 +108,10 @@ def of_summary(cell: Cell, summary: Mapping[str, Any], network: str, repaired: b
         targets=tuple(target) if isinstance(target, list) else () if target is None else (target,),
         before=before,
         after=before if untouched else rates.measured("after"),
-        label_free=LabelFree(
-            rates.at("label_free", "retention"),
-            rates.at("label_free", "residual"),
-            rates.at("label_free", "recovery"),
-        ),
+        label_free=rates.label_free("label_free"),
+        kept=healed["kept"] if healed else None,
+        healed=rates.measured("healed") if healed else Measured(),
+        healed_free=rates.label_free("healed") if healed else LabelFree(),
         success=rates.at("reversed", "success"),
         pruned=neurons["pruned"],
         neurons=neurons["total"],
@@ -131,6 +142,11 @@ class _Rates:
 
     def measured(self, when: str) -> Measured:
         return Measured(self.at(when, "ba"), self.at(when, "asr"), self.at(when, "ra"))
+
+    def label_free(self, where: str) -> LabelFree:
+        return LabelFree(
+            self.at(where, "retention"), self.at(where, "residual"), self.at(where, "recovery")
+        )
 
     def at(self, group: str, name: str) -> Rate | None:
         value = self._summary[group][name]

@@ -26,6 +26,9 @@ CELLS = (
     "residual", "trigger's success", "pruned", "verdict", "target", "s", "MiB",
     "run",
 )  # fmt: skip
+HEALED = ("BA healed", "ASR healed", "RA healed", "residual healed")
+"""More columns of a grid that heals."""
+
 MEANS = (
     "clean", "network", "rate", "done", "ASR", "BA drop", "RA gap", "residual", "pruned",
     "targets right", "verdicts right", "false alarms", "worst ASR", "worst BA drop",
@@ -45,6 +48,10 @@ MEANINGS = (
     "Means are of backdoored models; false alarms are clean models called backdoored. Where "
     "nothing is pruned, after is as before. A model's attack is given for measuring alone.",
 )
+MEANING_HEALED = (
+    "Healed. The pruned model after self-distillation, where that was better on the images that "
+    "chose, else the pruned model."
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,16 @@ class Bench:
     @property
     def groups(self) -> list[Group]:
         return groups(self.grid, self.results)
+
+    @property
+    def heals(self) -> bool:
+        """Whether any cell has a healed model, or was to."""
+        return any(row.kept is not None for row in self.results)
+
+    @property
+    def healed_groups(self) -> list[Group]:
+        """The groups with healed models after the repair; none where nothing heals."""
+        return groups(self.grid, [row.in_the_end for row in self.results]) if self.heals else []
 
     def number(self, state: str) -> int:
         """How many cells are in a state."""
@@ -71,21 +88,34 @@ class Bench:
 
 
 def markdown(bench: Bench) -> str:
-    """Three tables (cells, means, bars) with what their figures mean."""
-    found = bench.groups
+    """Tables of cells, means and bars with what their figures mean; healed models have theirs."""
+    heals = bench.heals
+    columns = (*CELLS[:-1], *HEALED, CELLS[-1]) if heals else CELLS
     lines = [
         f"# Bench {bench.grid.name}", "",
         f"{bench.standing}. Data `{bench.grid.data}`. Rates in per cent with {INTERVALS} "
         f"{_sizes(bench.results)}", "",
-        *_table(CELLS, (_cell(row) for row in bench.results)), "",
+        *_table(columns, (_cell(row, heals) for row in bench.results)), "",
         *_failures(bench.results),
-        "## Means over attacks", "",
-        *_table(MEANS, (_mean(group) for group in found)), "",
+        *_judged(bench.groups, ""),
+        *(_judged(bench.healed_groups, ", healed") if heals else []),
     ]  # fmt: skip
+    return "\n".join(
+        [*lines, "## What the figures mean", "", *(f"- {m}" for m in _meanings(bench))]
+    )
+
+
+def _meanings(bench: Bench) -> list[str]:
+    return [*MEANINGS, *([MEANING_HEALED] if bench.heals else [])]
+
+
+def _judged(found: Sequence[Group], what: str) -> Iterator[str]:
+    """Means and bars."""
+    means = _table(MEANS, (_mean(group) for group in found))
+    yield from (f"## Means over attacks{what}", "", *means, "")
     bars = [row for group in found for row in _bars(group)]
     if bars:
-        lines += ["## Bars", "", *_table(BARS, bars), ""]
-    return "\n".join([*lines, "## What the figures mean", "", *(f"- {one}" for one in MEANINGS)])
+        yield from (f"## Bars{what}", "", *_table(BARS, bars), "")
 
 
 def as_csv(bench: Bench) -> str:
@@ -109,7 +139,8 @@ def as_json(bench: Bench) -> dict[str, Any]:
         "failed": bench.number("failed"),
         "rows": [_plain(row) for row in bench.results],
         "means": [encode(group) for group in bench.groups],
-        "meanings": list(MEANINGS),
+        "means_healed": [encode(group) for group in bench.healed_groups],
+        "meanings": _meanings(bench),
     }
 
 
@@ -117,6 +148,8 @@ _RATES = (
     ("before", "ba"), ("before", "asr"), ("before", "ra"),
     ("after", "ba"), ("after", "asr"), ("after", "ra"),
     ("label_free", "retention"), ("label_free", "residual"), ("label_free", "recovery"),
+    ("healed", "ba"), ("healed", "asr"), ("healed", "ra"),
+    ("healed_free", "retention"), ("healed_free", "residual"), ("healed_free", "recovery"),
 )  # fmt: skip
 
 
@@ -138,6 +171,7 @@ def _plain(row: Result) -> dict[str, Any]:
             f"{group}_{name}": encode(getattr(getattr(row, group), name)) for group, name in _RATES
         }
         | {"reversed_success": encode(row.success)},
+        "healed_kept": row.kept,
         "ba_drop": row.ba_drop,
         "ra_gap": row.ra_gap,
         "pruned": row.pruned,
@@ -167,7 +201,7 @@ def _flat(plain: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             yield key, value
 
 
-def _cell(row: Result) -> list[str]:
+def _cell(row: Result, heals: bool = False) -> list[str]:
     model, truth = row.cell.model, row.cell.model.truth
     about = [
         _attack(row), row.network or ABSENT, _share(truth.rate),
@@ -175,7 +209,9 @@ def _cell(row: Result) -> list[str]:
     ]  # fmt: skip
     name = f"`{row.cell.name}`"
     if not row.done:
-        return [*about, *[ABSENT] * (len(CELLS) - len(about) - 5), row.state, *[ABSENT] * 3, name]
+        more = len(HEALED) if heals else 0
+        rest = [*[ABSENT] * (len(CELLS) - len(about) - 5), row.state, *[ABSENT] * (3 + more)]
+        return [*about, *rest, name]
     pairs = [(row.before.ba, row.after.ba), (row.before.asr, row.after.asr),
              (row.before.ra, row.after.ra)]  # fmt: skip
     return [
@@ -185,8 +221,17 @@ def _cell(row: Result) -> list[str]:
         rate(row.label_free.retention), rate(row.label_free.residual), rate(row.success),
         _pruned(row), _verdict(row), _target(row),
         _seconds(row.seconds), _mebibytes(row.peak_memory_bytes),
+        *(_healed(row) if heals else []),
         name,
     ]  # fmt: skip
+
+
+def _healed(row: Result) -> list[str]:
+    """A model that was not kept says so where its ASR would stand."""
+    if row.kept is False:
+        return [ABSENT, "not kept", ABSENT, ABSENT]
+    found = row.healed
+    return [rate(found.ba), rate(found.asr), rate(found.ra), rate(row.healed_free.residual)]
 
 
 def _attack(row: Result) -> str:

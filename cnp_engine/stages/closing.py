@@ -16,6 +16,7 @@ from cnp_engine.events import (
     Event,
     Exported,
     Finished,
+    Healed,
     LabelFree,
     Measured,
     Remeasured,
@@ -26,11 +27,12 @@ from cnp_engine.events import (
 )
 from cnp_engine.export import files
 from cnp_engine.export.inputs import PrunedNeuron
-from cnp_engine.export.naming import MODEL
+from cnp_engine.export.naming import FILES, HEALED, MODEL
 from cnp_engine.files import write_atomic
 from cnp_engine.rundir import SUMMARY, RunDirectory
-from cnp_engine.stages.delivery import deliver
+from cnp_engine.stages.delivery import deliver, deliver_healed, pruned
 from cnp_engine.stages.evidence import Evidence
+from cnp_engine.stages.healing import Healing
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Clock, Material
 from cnp_engine.stages.reversing import Triggers
@@ -41,11 +43,12 @@ EXAMPLES = 6
 
 @dataclass(frozen=True)
 class Delivery:
-    """What was written: ``remeasured`` is None where nothing was pruned."""
+    """What was written: ``remeasured`` None: nothing was pruned; ``healed``: not asked for."""
 
     remeasured: Remeasured | None
     paths: tuple[str, ...]
     chosen: Chosen | None = None
+    healed: Healed | None = None
 
 
 def export_stage(
@@ -54,21 +57,36 @@ def export_stage(
     triggers: Triggers,
     scores: NeuronScores | None,
     curve: Curve | None,
+    healing: Healing | None = None,
     formats: Sequence[str] = ("pth", "safetensors"),
 ) -> Generator[Event, None, Delivery]:
-    """Write what the choice says; nothing is pruned where there was no evidence."""
+    """Write what the choice says; nothing is pruned where there was no evidence.
+
+    A healed model is written beside it, and alone where pruning itself could not be justified.
+    """
     clock, folder = Clock(), material.store.exports
     yield StageStarted("export")
-    delivery = Delivery(None, ())
+    delivery, sha256 = Delivery(None, ()), ""
     if curve is not None and scores is not None and curve.chosen.k > 0:
         paths = [folder / f"{MODEL}.{name}" for name in formats]
         k = curve.chosen.k
-        done = yield from deliver(material, evidence, triggers.judges, scores.order_N, k, paths)
+        state = pruned(material, scores.order_N, k)
+        done = yield from deliver(material, evidence, triggers.judges, state, k, paths)
         others = write_all(folder, side_files(material, triggers, scores, curve))
         remeasured = Remeasured(done.paths[0], k, done.label_free, done.measured)
         yield remeasured
         delivery = Delivery(remeasured, (*done.paths, *others), curve.chosen)
-        yield Exported(delivery.paths, done.sha256)
+        sha256 = done.sha256
+    if healing is not None and scores is not None:
+        places = [folder / name for name in FILES[HEALED]]
+        healed, written = yield from deliver_healed(
+            material, evidence, triggers.judges, scores.order_N, healing, places
+        )
+        yield healed
+        delivery = replace(delivery, healed=healed, paths=(*delivery.paths, *written))
+        sha256 = sha256 or healed.sha256
+    if delivery.paths:
+        yield Exported(delivery.paths, sha256)
     yield clock.finished("export")
     chosen = None if curve is None else curve.chosen
     reports = write_reports(material, triggers, scores, chosen, folder)
@@ -202,6 +220,7 @@ def sum_up(
             before=evidence.before,
             after=_after(evidence, found, remeasured),
             label_free=remeasured.label_free if remeasured else LabelFree(),
+            healed=delivery.healed,
             seconds=seconds,
             peak_memory_bytes=runtime.peak_memory_bytes(material.network.device),
             device=runtime.describe(material.network.device),

@@ -22,14 +22,24 @@ READY = ".ready"
 """The staging folder once it is complete; nothing but ``settle`` removes it."""
 
 
-def commit(store: RunDirectory, staging: Path, names: Sequence[str], said: Sequence[Event]) -> None:
-    """``names`` in ``staging`` are to stand in the exports, and ``said`` is to be said of them."""
+def commit(
+    store: RunDirectory,
+    staging: Path,
+    names: Sequence[str],
+    said: Sequence[Event],
+    overtaken: Sequence[str] = (),
+) -> None:
+    """``names`` in ``staging`` are to stand in the exports, and ``said`` is to be said of them.
+
+    ``overtaken``: what may stand there of an earlier choice, and is to go.
+    """
     ready = store.exports / READY
     with writing(ready):
         shutil.rmtree(ready, ignore_errors=True)
         staging.rename(ready)
     events = [EVENTS.encode(event) for event in said]
-    save_json(store, DELIVERY, {"names": list(names), "events": events})
+    record = {"names": list(names), "overtaken": list(overtaken), "events": events}
+    save_json(store, DELIVERY, record)
 
 
 def settle(store: RunDirectory) -> Iterator[Event]:
@@ -39,6 +49,9 @@ def settle(store: RunDirectory) -> Iterator[Event]:
     record = load_json(store, DELIVERY)
     ready = store.exports / READY
     move(ready, store.exports, [name for name in record["names"] if (ready / name).exists()])
+    with writing(store.exports):
+        for name in record.get("overtaken", ()):
+            (store.exports / name).unlink(missing_ok=True)
     events = [EVENTS.decode(event) for event in record["events"]]
     for event in events:
         if isinstance(event, Finished):

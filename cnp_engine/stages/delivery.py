@@ -1,9 +1,9 @@
-"""Deliver: a pruned model on disk, read back and measured before it is announced."""
+"""Deliver: a repaired model on disk, read back and measured before it is announced."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from cnp_engine.algorithms.pruning import Judge, Strong, prune_state
 from cnp_engine.errors import ExportMismatch, SettingInvalid
-from cnp_engine.events import Event, LabelFree, Measured
-from cnp_engine.export.naming import FILES
+from cnp_engine.events import Event, Healed, LabelFree, Measured
+from cnp_engine.export.naming import FILES, HEALED
 from cnp_engine.files import write_atomic, writing
 from cnp_engine.models.checkpoint import (
     pth_bytes,
@@ -21,6 +21,7 @@ from cnp_engine.models.checkpoint import (
 )
 from cnp_engine.models.registry import LoadedModel, load_model
 from cnp_engine.stages.evidence import Evidence, measured
+from cnp_engine.stages.healing import Healing
 from cnp_engine.stages.loading import masked_network
 from cnp_engine.stages.material import Material
 
@@ -28,14 +29,17 @@ WRITERS = {"pth": pth_bytes, "safetensors": safetensors_bytes}
 """Model formats: the layout the checkpoint came in, and safetensors."""
 
 
-def wanted_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """All of them where none is named. Raises SettingInvalid for one that does not exist."""
+def wanted_formats(formats: Sequence[str], healed: bool) -> tuple[str, ...]:
+    """All of them where none is named, a healed model only where the run heals.
+
+    Raises SettingInvalid for one that does not exist.
+    """
     for name in formats:
         if name not in FILES:
             raise SettingInvalid(
                 f"{name!r} is no export format.", f"Give one of {', '.join(FILES)}."
             )
-    return tuple(formats) or tuple(FILES)
+    return tuple(formats) or tuple(name for name in FILES if healed or name != HEALED)
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,15 @@ def deliver(
     material: Material,
     evidence: Evidence,
     triggers: Sequence[Strong],
-    order_N: Tensor,
+    state: dict[str, Tensor],
     k: int,
     paths: Iterable[Path],
 ) -> Generator[Event, None, Delivered]:
-    """Write the model with ``k`` neurons pruned to each path, by its suffix, in steps.
+    """Write ``state``, of a model with ``k`` neurons pruned, to each path by its suffix, in steps.
 
     Every file is read back through the safe reader, its tensors compared with what was meant, and
     the first is measured in float32. Raises ExportMismatch, RunUnwritable.
     """
-    state = pruned(material.loaded, material.layers, order_N, k)
     written = [(path, _write_checked(material, state, path)) for path in paths]
     _, reloaded = written[0]
     reloaded.module.to(material.network.device).to(memory_format=torch.channels_last)
@@ -75,11 +78,29 @@ def deliver(
     return Delivered(tuple(str(path) for path, _ in written), digest, point.label_free, after)
 
 
-def pruned(
-    loaded: LoadedModel, layers: Sequence[tuple[str, int]], order_N: Tensor, k: int
-) -> dict[str, Tensor]:
+def deliver_healed(
+    material: Material,
+    evidence: Evidence,
+    triggers: Sequence[Strong],
+    order_N: Tensor,
+    healing: Healing,
+    paths: Iterable[Path],
+) -> Generator[Event, None, tuple[Healed, tuple[str, ...]]]:
+    """The same for a healed model: what is to be said of it, and the files; none if not kept."""
+    said = healing.event
+    if not said.kept:
+        return said, ()
+    state = healing.state(material, order_N)
+    done = yield from deliver(material, evidence, triggers, state, said.k, paths)
+    return replace(
+        said, label_free=done.label_free, measured=done.measured, path=done.paths[0],
+        sha256=done.sha256,
+    ), done.paths  # fmt: skip
+
+
+def pruned(material: Material, order_N: Tensor, k: int) -> dict[str, Tensor]:
     """The checkpoint's own tensors with the BN weights of the first ``k`` neurons at 0."""
-    return prune_state(loaded.checkpoint.state, layers, order_N, k)
+    return prune_state(material.loaded.checkpoint.state, material.layers, order_N, k)
 
 
 def format_of(path: Path) -> str:

@@ -10,13 +10,13 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cnp_engine.commands import Export
 from cnp_engine.errors import SettingInvalid
-from cnp_engine.events import Chosen, Event, Exported, Finished, Remeasured
-from cnp_engine.export.naming import FILES, MODEL
+from cnp_engine.events import Chosen, Event, Exported, Finished, Healed, Remeasured
+from cnp_engine.export.naming import FILES, HEALED, MODEL
 from cnp_engine.files import absolute, writing
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages import closing, committing
@@ -24,8 +24,11 @@ from cnp_engine.stages.answering import check
 from cnp_engine.stages.delivery import (
     Delivered,
     deliver,
+    deliver_healed,
+    pruned,
     wanted_formats,
 )
+from cnp_engine.stages.healing import healing_of
 from cnp_engine.stages.session import Session, load_summary
 from cnp_engine.state import RunState
 from cnp_engine.steps import result
@@ -40,13 +43,19 @@ def export(session: Session, request: Export) -> Iterator[Event]:
     check(session, k)
     folder = destination(store, request.to)
     own = folder == store.exports
-    names = _names(folder, wanted_formats(request.formats), own)
+    heals = session.material.config.heal.enabled
+    names = _names(folder, wanted_formats(request.formats, heals), own)
     with _staging(folder) as staging:
-        done = _Written(session.chosen(k), folder, names, *_models(session, k, names, staging))
+        asked, delivered = _models(session, k, names, staging)
+        healed = _healed(session, k, names, staging)
+        if healed is None or not healed.kept:
+            names = _unhealed(names)
+        done = _Written(session.chosen(k), folder, names, asked, delivered, healed)
         _write_others(session, done, staging, copy=not own)
         if own:
             said = [*done.events(), _summed_up(session, done)]
-            committing.commit(store, staging, names, said)
+            overtaken = [name for name in FILES[HEALED] if name not in names]
+            committing.commit(store, staging, names, said, overtaken)
         else:
             committing.move(staging, folder, names)
     if own:
@@ -57,13 +66,17 @@ def export(session: Session, request: Export) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class _Written:
-    """What lies in the staging folder, and where it will be: ``models`` are named first."""
+    """What lies in the staging folder, and where it will be: ``models`` are named first.
+
+    ``healed`` is None where no healed model was asked for.
+    """
 
     chosen: Chosen
     folder: Path
     names: Sequence[str]
     models: Sequence[str]
     delivered: Delivered
+    healing: Healed | None = None
 
     def paths(self) -> tuple[str, ...]:
         return tuple(str(self.folder / name) for name in self.names)
@@ -73,11 +86,19 @@ class _Written:
         path = str(self.folder / (*self.models, f"{MODEL}.pth")[0])
         return Remeasured(path, self.chosen.k, done.label_free, done.measured, copy)
 
+    def healed(self, copy: bool = False) -> Healed | None:
+        said = self.healing
+        if said is None:
+            return None
+        path = str(self.folder / Path(said.path).name) if said.path else ""
+        return replace(said, path=path, copy=copy)
+
     def events(self, copy: bool = False) -> list[Event]:
         """A copy is no choice: what stands in the run's own exports is as it was."""
         chosen = [] if copy else [self.chosen]
+        healed = self.healed(copy)
         exported = Exported(self.paths(), self.delivered.sha256, copy)
-        return [*chosen, self.remeasured(copy), exported]
+        return [*chosen, self.remeasured(copy), *([healed] if healed else []), exported]
 
 
 def destination(store: RunDirectory, to: str | None) -> Path:
@@ -101,15 +122,30 @@ def _names(folder: Path, formats: Sequence[str], own: bool) -> tuple[str, ...]:
     return tuple(name for f, names in FILES.items() if f in formats for name in names)
 
 
+def _unhealed(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name not in FILES[HEALED])
+
+
 def _models(
     session: Session, k: int, names: Sequence[str], staging: Path
 ) -> tuple[list[str], Delivered]:
     """The models asked for; one is written and measured in any case, the report tells of it."""
     asked = [name for name in names if Path(name).stem == MODEL]
     paths = [staging / name for name in asked or [f"{MODEL}.pth"]]
-    material, order_N = session.material, session.scores.order_N
+    state = pruned(session.material, session.scores.order_N, k)
     judges = session.triggers.judges
-    return asked, result(deliver(material, session.evidence, judges, order_N, k, paths))
+    return asked, result(deliver(session.material, session.evidence, judges, state, k, paths))
+
+
+def _healed(session: Session, k: int, names: Sequence[str], staging: Path) -> Healed | None:
+    """The healed models asked for; what came of it."""
+    paths = [staging / name for name in FILES[HEALED] if name in names]
+    if not paths:
+        return None
+    material, triggers, order_N = session.material, session.triggers, session.scores.order_N
+    healing = healing_of(material, triggers, order_N, k)
+    steps = deliver_healed(material, session.evidence, triggers.judges, order_N, healing, paths)
+    return result(steps)[0]
 
 
 def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -> None:
@@ -131,7 +167,7 @@ def _summed_up(session: Session, done: _Written) -> Finished:
     assert state.verdict is not None
     return closing.sum_up(
         session.material, session.evidence, state.target, state.triggers.values(), state.verdict,
-        closing.Delivery(done.remeasured(), done.paths(), done.chosen),
+        closing.Delivery(done.remeasured(), done.paths(), done.chosen, done.healed()),
         (load_summary(store) or {}).get("seconds") or {},
     )  # fmt: skip
 

@@ -68,11 +68,15 @@ def reopen(config: RunConfig, store: RunDirectory, state: RunState) -> Session:
     Raises RunDamaged where the model or the images are no longer what they were, CnpError.
     """
     material, evidence = _unchanged(loading.load_stage(config, store), state)
-    verdict = state.verdict
-    aims = (verdict.targets if verdict is not None else ()) or config.targets
-    triggers = load_triggers(material).aimed_at(aims)
+    triggers = load_triggers(material).aimed_at(aims(config, state))
     scores = finding.load_scores(material)[0]
     return Session(material, evidence, triggers, scores, load_curve(material))
+
+
+def aims(config: RunConfig, state: RunState) -> tuple[int, ...]:
+    """The classes that a run has repaired: those of its verdict, else those the user named."""
+    verdict = state.verdict
+    return (verdict.targets if verdict is not None else ()) or config.targets
 
 
 def _unchanged(

@@ -12,9 +12,9 @@ from collections.abc import Generator
 import torch
 from torch import Tensor, nn
 
+from cnp_engine.algorithms.augment import views
 from cnp_engine.attacks import Attack, InputAware
 from cnp_engine.attacks.input_aware import DENSITY, combine, mask, normalised, pattern
-from cnp_engine.training.augment import views
 from cnp_engine.training.loop import Pictures, Step
 from cnp_engine.training.poisoning import Fed, Nothing
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cnp_engine.training.augment import views
+from cnp_engine.algorithms.augment import views
 from cnp_engine.training.plan import TrainingPlan
 from cnp_engine.training.poisoning import Poison
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from cnp_engine.algorithms.augment import moved
 from cnp_engine.attacks import Attack, Warp
 from cnp_engine.errors import DataMismatch, SettingInvalid
-from cnp_engine.training.augment import moved
 from cnp_engine.training.plan import CLEAN_LABEL, TrainingPlan
 
 NOISE_SHARE = 2

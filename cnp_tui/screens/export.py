@@ -16,12 +16,12 @@ from textual.widgets import Button, Input, Label, Static
 from cnp_engine import commands
 from cnp_engine.errors import CnpError
 from cnp_engine.events import Rate, Remeasured
-from cnp_engine.export.naming import FILES
+from cnp_engine.export.naming import FILES, HEALED
 from cnp_engine.export.wording import percent, plural
 from cnp_engine.files import absolute
 from cnp_engine.rundir import EXPORTS
 from cnp_engine.state import RunState
-from cnp_tui import clipboard, destination
+from cnp_tui import clipboard, destination, phrases
 from cnp_tui.curves import NAMES, WORDS, Curves, Figure, Name
 from cnp_tui.link import Link, Snapshot
 from cnp_tui.position import Position
@@ -72,8 +72,9 @@ class ExportScreen(RunScreen):
         with Body(id="body"):
             yield Static(id="what", markup=False)
             with Grid(id="formats"):
+                heals = self.link.run.config.heal.enabled
                 for name in FORMATS:
-                    yield Check(name)
+                    yield Check(name, heals or name != HEALED)
             with Horizontal(id="where"):
                 yield Label("to")
                 yield Destination(self._seen, compact=True, id="to")
@@ -83,6 +84,7 @@ class ExportScreen(RunScreen):
                 yield Static(id="said", markup=False)
             yield Static(id="done", markup=False)
             yield Figures(id="after")
+            yield Static(id="healed", markup=False)
             yield Static(id="report", markup=False)
         yield Footer()
 
@@ -209,6 +211,7 @@ class ExportScreen(RunScreen):
         )
         if measured is not None:
             self.query_one("#after", Figures).show(remeasured_rows(measured, curves))
+            self.query_one("#healed", Static).update(healed_line(state, measured))
         self._announce()
 
     def _announce(self) -> None:
@@ -359,6 +362,17 @@ def remeasured_rows(measured: Remeasured, curves: Curves) -> tuple[Row, ...]:
     return tuple(
         Row(name, curves.figure(name, 0), Figure(rate.value, rate)) for name, rate in after.items()
     )
+
+
+def healed_line(state: RunState, measured: Remeasured) -> str:
+    """What healing made of what was written; empty where it was not asked for."""
+    healed = state.healed
+    if healed is None or measured.copy:
+        return ""
+    if not healed.kept:
+        return f"Healed: {phrases.UNHEALED}."
+    known = phrases.rates(healed.measured, healed.label_free)
+    return "Healed: " + ", ".join(f"{word} {percent(one.value)}" for word, one in known.items())
 
 
 def rates(measured: Remeasured) -> dict[Name, Rate]:

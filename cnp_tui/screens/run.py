@@ -99,12 +99,12 @@ class WatchScreen(RunScreen):
         yield Notices(id="notices")
         with Container(id="body"):
             with Vertical(id="side"):
-                yield Stages(id="side-stages")
+                yield Stages(self.link.run.config.stages, id="side-stages")
                 yield TriggerPane(id="side-trigger")
             with Container(id="main"):
                 yield Tabs(*(Tab(name, id=f"tab-{key}") for key, name in PANES.items()), id="tabs")
                 with Container(id="panes"):
-                    yield Stages(id="stages")
+                    yield Stages(self.link.run.config.stages, id="stages")
                     yield Chart(form=percent, id="rates")
                     yield Chart(id="loss")
                     yield Chart(id="size")

@@ -14,6 +14,7 @@ from cnp_engine.export.naming import FILES
 FORMATS: Mapping[str, str] = {
     "pth": "purified.pth, in its own layout",
     "safetensors": "purified.safetensors",
+    "healed": "healed.pth and .safetensors",
     "masks": "mask_values.txt, every score",
     "curve": "curve.csv",
     "trigger": "trigger.png",
@@ -33,8 +34,8 @@ class Check(Checkbox, inherit_bindings=False):
                 tooltip="Write this format, or leave it out"),
     ]  # fmt: skip
 
-    def __init__(self, name: str) -> None:
-        super().__init__(Content(FORMATS[name]), True, compact=True, id=f"format-{name}")
+    def __init__(self, name: str, ticked: bool = True) -> None:
+        super().__init__(Content(FORMATS[name]), ticked, compact=True, id=f"format-{name}")
         self.format = name
         self.held = False
 

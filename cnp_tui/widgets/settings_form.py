@@ -25,6 +25,7 @@ GROUPS: Mapping[str, str] = {
     "reversal": "Trigger reversal",
     "masks": "Contrastive masks",
     "sweep": "Curve and choice",
+    "heal": "Healing",
 }
 
 FIRST = ("preset", "device", "precision", "seed", "until", "targets")

@@ -56,8 +56,14 @@ class Stages(Widget, can_focus=True):
             super().__init__()
             self.stage = stage
 
-    def __init__(self, id: str | None = None, classes: str | None = None) -> None:
+    def __init__(
+        self,
+        stages: tuple[Stage, ...] = STAGES,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
         super().__init__(id=id, classes=classes)
+        self._stages = stages
         self._state = RunState()
         self._at_work = True
         self._chosen: Stage | None = None
@@ -93,9 +99,12 @@ class Stages(Widget, can_focus=True):
         width = max(1, self.content_size.width)
         state = self._state
         rows = [
-            line(name, state, glyphs, width, self._at_work, name == self.stage) for name in STAGES
+            line(name, state, glyphs, width, self._at_work, name == self.stage)
+            for name in self._stages
         ]
-        free = [at for at, name in enumerate(STAGES) if state.stages[name].status != "running"]
+        free = [
+            at for at, name in enumerate(self._stages) if state.stages[name].status != "running"
+        ]
         for at, told in zip(free, beside(state), strict=False):
             rows[at] = with_right(rows[at], told, width)
         return tuple(rows)
@@ -104,11 +113,11 @@ class Stages(Widget, can_focus=True):
         self._paint()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return len(STAGES)
+        return len(self._stages)
 
     def render(self) -> Content:
         self._lines = self._said()
-        rows = [self._styled(*pair) for pair in zip(STAGES, self._lines, strict=True)]
+        rows = [self._styled(*pair) for pair in zip(self._stages, self._lines, strict=True)]
         return Content("\n").join(rows)
 
     def _styled(self, name: Stage, text: str) -> Content:
@@ -120,14 +129,14 @@ class Stages(Widget, can_focus=True):
         return Content.assemble((text[:HEAD], head), (text[HEAD:], "bold"))
 
     def action_choose(self, way: int) -> None:
-        at = STAGES.index(self.stage) + way
-        if 0 <= at < len(STAGES):
-            self._pick(STAGES[at])
+        at = self._stages.index(self.stage) + way
+        if 0 <= at < len(self._stages):
+            self._pick(self._stages[at])
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
-        if offset is not None and offset.y < len(STAGES):
-            self._pick(STAGES[offset.y])
+        if offset is not None and offset.y < len(self._stages):
+            self._pick(self._stages[offset.y])
 
     def _pick(self, stage: Stage) -> None:
         self.choose(stage)

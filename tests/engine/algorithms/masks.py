@@ -44,6 +44,14 @@ def mask_plan(
     )  # fmt: skip
 
 
+def planted_trigger(size: int = 8) -> Strong:
+    """What the planted network answers: a 3x3 checkerboard, bottom right."""
+    mask, pattern = torch.zeros(size, size), torch.zeros(3, size, size)
+    mask[-3:, -3:] = 1
+    pattern[:, -3:, -3:] = checkerboard(3)
+    return Trigger("patch", TARGET, pattern, mask), 1.0
+
+
 def some_triggers(size: int = 8) -> list[Strong]:
     """Two for class 1, at strengths of their own."""
     draws = generator(11)

@@ -12,7 +12,7 @@ from cnp_engine.export.summary import SummaryParts, summary, summary_json
 
 TOP = [
     *("status", "verdict", "target", "target_ranking", "reversed", "neurons", "threshold"),
-    *("before", "after", "label_free", "seconds", "peak_memory_bytes", "device", "seed"),
+    *("before", "after", "label_free", "healed", "seconds", "peak_memory_bytes", "device", "seed"),
     *("exports", "run", "evidence"),
 ]
 NESTED = {
@@ -21,7 +21,7 @@ NESTED = {
     "before": ["ba", "asr", "ra"],
     "after": ["ba", "asr", "ra"],
     "label_free": ["retention", "residual", "recovery"],
-    "seconds": ["total", "load", "target", "trigger", "scores", "sweep", "export"],
+    "seconds": ["total", "load", "target", "trigger", "scores", "sweep", "heal", "export"],
     "evidence": ["n", "intervals", "asr_all", "definitions"],
 }
 FULL = SummaryParts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 import pytest
 
-from cnp_engine.events import LabelFree, Measured
+from cnp_engine.events import Healed, LabelFree, Measured
 from cnp_engine.export.summary import SummaryParts, summary
 from cnp_engine.grid import table
 from cnp_engine.grid.cells import Cell, cells
@@ -295,3 +296,50 @@ def test_json_knows_no_nan_and_tells_every_cell_group_and_bar(mixed: table.Bench
     assert figures["asr"]["bar"] == 0.05
     assert figures["asr"]["holds"] is None
     json.dumps(table.as_json(table.Bench(small(), [Result(cell) for cell in cells(small())])))
+
+
+def healing(kept: bool) -> SummaryParts:
+    """Pruned to BA 93, ASR 2, and healed to BA 94, ASR 1."""
+    rates = Measured(rate(0.94), rate(0.01, 900), rate(0.93, 900)) if kept else Measured()
+    free = LabelFree(rate(0.98, 300), rate(0.0, 300))
+    healed = Healed(10, 200, kept, LabelFree(), free, rates)
+    return dataclasses.replace(parts(), healed=healed)
+
+
+def test_healed_models_have_columns_means_and_bars_of_their_own() -> None:
+    grid = small()
+    rows = everything(grid)
+    rows[0] = result(rows[0].cell, healing(kept=True))
+    rows[1] = result(rows[1].cell, healing(kept=False))
+    bench = table.Bench(grid, rows)
+    assert [row.kept for row in rows[:3]] == [True, False, None]
+    assert rows[0].after.ba == rate(0.93)  # pruning keeps its figures
+    assert rows[0].in_the_end.after.ba == rate(0.94)
+    assert rows[0].in_the_end.ba_drop == pytest.approx(0.0)
+    assert rows[1].in_the_end.after.ba == rate(0.93)
+    pruned, healed = only(bench.groups), only(bench.healed_groups)
+    assert pruned.figures["ba_drop"].value == pytest.approx(0.00625)
+    assert healed.figures["ba_drop"].value == pytest.approx(0.00375)
+    text = table.markdown(bench)
+    assert "## Means over attacks, healed" in text
+    assert "## Bars, healed" in text
+    head, first, second = (
+        line.split(" | ")
+        for line in text.splitlines()
+        if line.startswith(("| attack", "| badnets"))
+    )
+    at = head.index("ASR healed")
+    assert first[at].startswith("1.00 (")
+    assert second[at] == "not kept"
+    (line,) = [
+        one
+        for one in csv.DictReader(io.StringIO(table.as_csv(bench)))
+        if one["healed_kept"] == "True"
+    ]
+    assert line["healed_asr"] == "0.01"
+
+
+def test_a_grid_that_does_not_heal_says_nothing_of_it() -> None:
+    bench = table.Bench(small(), everything(small()))
+    assert "ealed" not in table.markdown(bench)
+    assert bench.healed_groups == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from cnp_engine.training.augment import moved, views
+from cnp_engine.algorithms.augment import moved, views
 
 
 def _images(count: int = 6) -> torch.Tensor:

@@ -11,10 +11,12 @@ PAD = 8
 
 
 def views(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:
-    """Each image padded with black, cropped back at a place of its own, perhaps mirrored.
+    """``cropped`` of uint8 (B, 3, H, W), as float in [0, 1]."""
+    return cropped(images_BCHW, generator, flip=flip).float() / 255
 
-    uint8 (B, 3, H, W) to float in [0, 1].
-    """
+
+def cropped(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:
+    """Each image padded with black, cropped back at a place of its own, perhaps mirrored."""
     many, channels, height, width = images_BCHW.shape
     pad = max(1, height // PAD)
     wide = F.pad(images_BCHW, (pad,) * 4)
@@ -27,9 +29,9 @@ def views(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Ten
     device = images_BCHW.device
     each = torch.arange(many, device=device).view(-1, 1, 1, 1)
     channel = torch.arange(channels, device=device).view(1, -1, 1, 1)
-    cut = wide[each, channel, rows.to(device)[:, None, :, None],
-               columns.to(device)[:, None, None, :]]  # fmt: skip
-    return cut.float() / 255
+    cut: Tensor = wide[each, channel, rows.to(device)[:, None, :, None],
+                       columns.to(device)[:, None, None, :]]  # fmt: skip
+    return cut
 
 
 def moved(images_BCHW: Tensor, generator: torch.Generator) -> Tensor:

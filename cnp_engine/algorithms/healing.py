@@ -1,0 +1,106 @@
+"""Heal: label-free self-distillation of a pruned network, its pruned neurons staying at zero.
+
+The pruned network learns to answer as the original does on clean images, and to answer the same on
+those images stamped with the reversed triggers: what pruning has cost comes back, and what residual
+is left goes. Not part of the method: a stage beside it, judged by ``gains``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cnp_engine.algorithms.augment import cropped
+from cnp_engine.algorithms.overlay import MaskedNetwork, Overlay
+from cnp_engine.algorithms.pruning import Point, Strong, one_image
+from cnp_engine.events import Progress
+
+TELL_EVERY = 10
+"""Steps between two words of progress."""
+
+
+@dataclass(frozen=True)
+class HealPlan:
+    """``lr`` falls to 0 in a line; ``batch`` clean images a step, each also stamped."""
+
+    steps: int
+    batch: int
+    lr: float
+    flip: bool
+
+
+def heal(
+    network: MaskedNetwork,
+    mask_N: Tensor,
+    images_BCHW: Tensor,
+    triggers: Sequence[Strong],
+    plan: HealPlan,
+    generator: torch.Generator,
+) -> Generator[Progress, None, MaskedNetwork]:
+    """Train a copy of ``network`` with the neurons of ``mask_N`` 0 pruned; ``network`` teaches it.
+
+    Images are float (B, 3, H, W) in [0, 1] on the network's device. Running statistics stay as
+    they are, as do the pruned weights; every other parameter learns, with Adam. The loss is
+    KL(original(x) || healed(x)) + KL(original(x) || healed(stamped x)), one trigger a step in turn.
+    Returns the copy, its parameters frozen again.
+    """
+    student = network.twin()
+    pruned = _pruned(student, mask_N)
+    parameters = [p.requires_grad_() for p in student.module.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=plan.lr)
+    told = 0.0
+    for step in range(plan.steps):
+        for group in optimiser.param_groups:
+            group["lr"] = plan.lr * (1 - step / plan.steps)
+        index_B = torch.randint(0, len(images_BCHW), (plan.batch,), generator=generator)
+        x = cropped(images_BCHW[index_B.to(images_BCHW.device)], generator, flip=plan.flip)
+        trigger, strength = triggers[step % len(triggers)]
+        with torch.no_grad():
+            wanted_BK = network(x).logits_BK.softmax(1)
+        said = student(torch.cat([x, trigger.stamp(x, strength)])).logits_BK.log_softmax(1)
+        clean, stamped = (
+            F.kl_div(part, wanted_BK, reduction="batchmean") for part in said.chunk(2)
+        )
+        optimiser.zero_grad()
+        torch.autograd.backward(clean + stamped)
+        optimiser.step()
+        with torch.no_grad():
+            for weight, gone in pruned:
+                weight[gone] = 0
+        if (step + 1) % TELL_EVERY == 0 or step + 1 == plan.steps:
+            told = float((clean + stamped).detach())
+            yield Progress("heal", step + 1, plan.steps, {"loss": told})
+    student.module.requires_grad_(False)
+    student.overlay = Overlay(student.module, student.overlay.layers)  # of the weights as they are
+    return student
+
+
+def _pruned(network: MaskedNetwork, mask_N: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """BN weights of each layer with something pruned, set to 0 there, and where that is."""
+    sizes = [channels for _, channels in network.overlay.layers]
+    found: list[tuple[Tensor, Tensor]] = []
+    for (name, _), part in zip(network.overlay.layers, torch.split(mask_N, sizes), strict=True):
+        gone = part == 0
+        if bool(gone.any()):
+            weight = network.module.get_parameter(f"{name}.weight")
+            weight[gone] = 0
+            found.append((weight, gone))
+    return found
+
+
+def gains(before: Point, after: Point, price: float, noise: float) -> bool:
+    """Whether healing is worth it: cheaper as ``pruning.choose`` counts, and hardly more residual.
+
+    ``before`` and ``after`` are of images that taught nothing. ``price`` of a point of retention in
+    points of residual; ``noise``: residual that may be added, or a single image.
+    """
+
+    def cost(point: Point) -> float:
+        return point.residual.value + price * (1 - point.retention.value)
+
+    added = after.residual.value - before.residual.value
+    return cost(after) < cost(before) and added <= max(noise, one_image(after))

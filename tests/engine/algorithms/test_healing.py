@@ -1,0 +1,123 @@
+"""Healing gives back what pruning has cost, and touches nothing else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cnp_engine.algorithms.healing import HealPlan, gains, heal
+from cnp_engine.algorithms.overlay import MaskedNetwork, answers, pruned_mask
+from cnp_engine.algorithms.pruning import Point, Strong
+from cnp_engine.algorithms.rates import share
+from cnp_engine.events import Rate
+from cnp_engine.steps import result
+from tests.engine.algorithms.masks import planted_trigger, some_triggers
+from tests.engine.algorithms.nets import (
+    DETECTOR,
+    PLANTED_LAYERS,
+    PlantedNet,
+    TinyNet,
+    coloured,
+    generator,
+    images,
+    masked,
+)
+
+PLAN = HealPlan(steps=40, batch=16, lr=0.02, flip=True)
+BLUE = 2
+"""A neuron that answers for one of the clean classes."""
+
+
+def healed(network: MaskedNetwork, mask_N: torch.Tensor, plan: HealPlan = PLAN) -> MaskedNetwork:
+    x, _ = coloured(32)
+    return result(heal(network, mask_N, x, [planted_trigger()], plan, generator()))
+
+
+def mask(*gone: int) -> torch.Tensor:
+    order = torch.tensor([*gone, *(n for n in range(8) if n not in gone)])
+    return pruned_mask(order, len(gone))
+
+
+@pytest.mark.parametrize("gone", [(0, 5), (2, 9), (7, 10)])
+def test_answers_that_pruning_has_cost_come_back(gone: tuple[int, int]) -> None:
+    """Of images that taught nothing, clean and stamped with a trigger that did."""
+    network, triggers = masked(TinyNet()), some_triggers()
+    mask_N = torch.ones(12)
+    mask_N[list(gone)] = 0
+    plan = HealPlan(steps=200, batch=32, lr=0.02, flip=True)
+    after = result(heal(network, mask_N, images(128), triggers, plan, generator()))
+    fresh = images(200, seed=7)
+    wanted, lost = answers(network, fresh), answers(network, fresh, mask_N)
+    trigger, strength = triggers[0]
+    stamped = trigger.stamp(fresh, strength)
+
+    def kept(said_B: torch.Tensor) -> float:
+        return float((said_B == wanted).float().mean())
+
+    assert kept(lost) < 0.95
+    assert kept(answers(after, fresh)) > kept(lost) + 0.01
+    assert kept(answers(after, stamped)) > kept(answers(network, stamped, mask_N)) + 0.01
+
+
+def test_pruned_weights_stay_zero_and_statistics_stay_as_they_were() -> None:
+    network = masked(PlantedNet(), PLANTED_LAYERS)
+    after = healed(network, mask(DETECTOR, BLUE))
+    assert after.overlay.weight_N.nonzero().flatten().tolist() == [0, 1, 4, 5, 6, 7]
+    for (name, new), (_, old) in zip(
+        after.module.named_buffers(), network.module.named_buffers(), strict=True
+    ):
+        assert torch.equal(new, old), name
+    assert not any(p.requires_grad for p in after.module.parameters())
+
+
+def test_the_network_that_teaches_is_not_changed() -> None:
+    network = masked(PlantedNet(), PLANTED_LAYERS)
+    before = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
+    after = healed(network, mask(DETECTOR))
+    assert all(torch.equal(t, before[n]) for n, t in network.module.state_dict().items())
+    assert not torch.equal(after.module.state_dict()["linear.weight"], before["linear.weight"])
+
+
+def test_the_same_seed_heals_to_the_bit() -> None:
+    network = masked(PlantedNet(), PLANTED_LAYERS)
+    one, other = (healed(network, mask(DETECTOR)).module.state_dict() for _ in range(2))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_every_trigger_teaches_in_turn() -> None:
+    """Healing with the first of two is not healing with both."""
+    network = masked(PlantedNet(), PLANTED_LAYERS)
+    x, _ = coloured(32)
+
+    def with_(triggers: list[Strong]) -> torch.Tensor:
+        plan = HealPlan(2, 8, 0.02, False)
+        after = result(heal(network, mask(DETECTOR), x, triggers, plan, generator()))
+        weight: torch.Tensor = after.module.state_dict()["conv1.weight"]
+        return weight
+
+    first, second = some_triggers()[:2]
+    assert not torch.equal(with_([first]), with_([first, second]))
+
+
+def rate(value: float, n: int = 100) -> Rate:
+    found = share(torch.arange(n) < round(value * n))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ((0.90, 0.05), (0.95, 0.05), True),  # answers came back
+        ((0.90, 0.05), (0.90, 0.01), True),  # residual went
+        ((0.90, 0.05), (0.90, 0.05), False),  # nothing gained
+        ((0.90, 0.05), (0.89, 0.02), False),  # a point is not worth three of residual
+        ((0.90, 0.00), (0.95, 0.03), False),  # the backdoor came back
+        ((0.90, 0.00), (0.95, 0.02), True),  # within what is noise
+    ],
+)
+def test_it_is_kept_where_it_gains(
+    before: tuple[float, float], after: tuple[float, float], kept: bool
+) -> None:
+    was, now = (Point(3, rate(r), rate(s), rate(0.5)) for r, s in (before, after))
+    assert gains(was, now, price=4.0, noise=0.02) is kept

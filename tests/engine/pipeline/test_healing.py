@@ -1,0 +1,142 @@
+"""A run that heals: the stage, its file beside the pruned one, what later exports make of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnp_engine.commands import Export
+from cnp_engine.events import Healed, Remeasured, StageFinished, StageStarted
+from cnp_engine.models.checkpoint import file_digest, read_checkpoint
+from cnp_engine.rundir import CONFIG, RunDirectory
+from tests.engine.pipeline.conftest import TARGETED, demo_config, drive, finished
+from tests.engine.pipeline.test_viewed import Run, ask, state
+
+RUINED = 60
+"""So many pruned that half of the answers is another: there is something to heal."""
+
+HEALED = ("healed.pth", "healed.safetensors")
+
+
+def change(run: RunDirectory, text: str) -> None:
+    """Another setting for a run that is there, past what guards against it."""
+    key, value = text.split(".")[1].split("=")
+    config = run.path / CONFIG
+    lines = config.read_text().splitlines()
+    heal = lines.index("[heal]")
+    at = next(i for i in range(heal, len(lines)) if lines[i].startswith(f"{key} ="))
+    lines[at] = f"{key} = {value}"
+    config.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(scope="module")
+def healed(few: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A run that heals in a few steps and has come to its end."""
+    sets = (*TARGETED, f"data={few}", "heal.enabled=true", "heal.steps=40", "heal.batch=16")
+    place = tmp_path_factory.mktemp("runs") / "healed"
+    store = RunDirectory.create(place, demo_config("demo_model.pth", *sets))
+    drive(store)
+    return store
+
+
+@pytest.fixture
+def run(healed: RunDirectory, tmp_path: Path) -> RunDirectory:
+    """A copy of it, to do as one likes with."""
+    shutil.copytree(healed.path, tmp_path / "run")
+    return RunDirectory.open(tmp_path / "run")
+
+
+def test_a_run_that_heals_says_so_beside_what_pruning_came_to(run: RunDirectory) -> None:
+    events = [record.value for record in run.events().read()]
+    started = [event.stage for event in events if isinstance(event, StageStarted)]
+    assert started == ["load", "target", "trigger", "scores", "sweep", "heal", "export"]
+    said = next(event for event in events if isinstance(event, Healed))
+    pruned = next(event for event in events if isinstance(event, Remeasured))
+    assert events.index(pruned) < events.index(said)
+    summary = finished(events).summary
+    assert summary["healed"]["kept"] == said.kept
+    assert summary["healed"]["retention"] == said.label_free.retention.value  # type: ignore[union-attr]
+    assert summary["seconds"]["heal"] > 0
+    assert all((run.exports / name).exists() == said.kept for name in HEALED)
+
+
+def test_another_worker_takes_over_what_was_healed(run: RunDirectory, tmp_path: Path) -> None:
+    before = run.artifact("healed.safetensors").read_bytes()
+    (run.path / "summary.json").unlink()
+    events = drive(run)
+    done = [e for e in events if isinstance(e, StageFinished) and e.stage == "heal"]
+    assert [event.restored for event in done] == [True]
+    assert run.artifact("healed.safetensors").read_bytes() == before
+
+
+def test_a_run_that_does_not_heal_says_nothing_of_it(whole: Run) -> None:
+    store, events = whole
+    assert not any(isinstance(event, Healed) for event in events)
+    assert finished(events).summary["healed"] is None
+    assert not any((store.exports / name).exists() for name in HEALED)
+
+
+def test_any_number_of_neurons_is_healed_on_request(run: RunDirectory) -> None:
+    """The file is the pruned model with other weights: what is pruned in it is still nothing."""
+    ask(run, Export(RUINED, ("pth", "healed")))
+    found = state(run).healed
+    assert found is not None
+    assert found.kept
+    assert (found.k, found.path) == (RUINED, str(run.exports / "healed.pth"))
+    assert found.sha256 == file_digest(found.path)[1]
+    assert found.measured.ba is not None
+    pruned, healed = (
+        read_checkpoint(run.exports / f"{n}.pth").state for n in ("purified", "healed")
+    )
+    assert pruned.keys() == healed.keys()
+    gone = 0
+    for name, tensor in pruned.items():
+        assert healed[name].dtype == tensor.dtype
+        if name.endswith((".running_mean", ".running_var")):
+            assert torch.equal(healed[name], tensor)
+        if name.endswith("weight") and tensor.ndim == 1:
+            gone += int((tensor == 0).sum())
+            assert not bool(healed[name][tensor == 0].any())
+    assert gone == RUINED
+    assert not torch.equal(pruned["conv1.weight"], healed["conv1.weight"])
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["healed"]["ba"] == found.measured.ba.value
+    assert str(run.exports / "healed.pth") in summary["exports"]
+    text = (run.exports / "report.md").read_text()
+    assert "Healed" in text
+
+
+def test_what_was_healed_does_not_outlive_its_choice(run: RunDirectory) -> None:
+    """Another number is healed too; where that gains nothing the old one goes."""
+    ask(run, Export(RUINED, ("healed",)))
+    assert all((run.exports / name).exists() for name in HEALED)
+    change(run, "heal.lr=0.0")  # learns nothing, so nothing is gained
+    ask(RunDirectory.open(run.path), Export(RUINED - 1, ("pth",)))
+    found = state(run).healed
+    assert found is not None
+    assert not found.kept
+    assert not any((run.exports / name).exists() for name in HEALED)
+    assert json.loads((run.path / "summary.json").read_text())["healed"]["kept"] is False
+
+
+def test_where_nothing_is_pruned_the_checkpoint_itself_is_healed(few: Path, tmp_path: Path) -> None:
+    """Nothing that pruning could gain is told from noise here."""
+    sets = (*TARGETED, f"data={few}", "sweep.noise=1.0", "heal.enabled=true", "heal.steps=20")
+    store = RunDirectory.create(tmp_path / "run", demo_config("demo_model.pth", *sets))
+    events = drive(store)
+    assert not any(isinstance(event, Remeasured) for event in events)
+    said = next(event for event in events if isinstance(event, Healed))
+    assert said.k == 0
+    assert (store.exports / "healed.pth").exists() == said.kept
+    assert not (store.exports / "purified.pth").exists()
+
+
+def test_a_copy_elsewhere_leaves_the_run_as_it_was(run: RunDirectory, tmp_path: Path) -> None:
+    before = state(run).healed
+    ask(run, Export(RUINED, ("healed",), str(tmp_path / "elsewhere")))
+    assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == set(HEALED)
+    assert state(run).healed == before
