@@ -31,7 +31,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
-STAGES = ("load", "target", "trigger", "scores", "sweep", "export")
+STAGES = ("load", "target", "trigger", "scores", "sweep", "heal", "export")
 
 
 @dataclass(frozen=True)

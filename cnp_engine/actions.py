@@ -117,12 +117,19 @@ def prune_run(
 def export_run(run: str, formats: Sequence[str] = (), to: str | None = None) -> dict[str, Any]:
     """Write the files of a finished run again, to ``to`` or its own exports folder.
 
-    Where a healed model is among them, ``healed`` says what it came to, ``pruned`` what it was
-    before; one that is no better is not written.
+    Where a healed model is among them, ``healed`` says what it came to, ``before`` what it was made
+    from; one that is no better is not written. Raises SettingInvalid for one in the run's own
+    exports that its log does not tell of.
     """
     job = _Job(run)
     wanted = job.formats(formats)
     folder = Path(to) if to else job.store.exports
+    if HEALED in wanted and folder == job.store.exports and not job.healed_there:
+        raise SettingInvalid(
+            f"The run in {job.store.path} tells of no healed model, so none can stand in its "
+            "exports.",
+            "Give --to DIR, or tick it on the application's Export screen.",
+        )
     return job.write(folder, wanted)
 
 
@@ -157,9 +164,10 @@ class _Job:
         self.evidence: Evidence
         self.material, self.evidence = result(loading.load_stage(self.store.config, self.store))
         self.curve: Curve = load_curve(self.material)
-        self.chosen: Chosen = standing(self.store) or self.curve.chosen
+        self.state = RunState.from_records(self.store.events().read())
+        self.chosen: Chosen = self.state.chosen or self.curve.chosen
         self.scores: NeuronScores = finding.load_scores(self.material)[0]
-        aimed = aims(self.store.config, RunState.from_records(self.store.events().read()))
+        aimed = aims(self.store.config, self.state)
         self.triggers = reversing.load_triggers(self.material).aimed_at(aimed)
 
     def amount(self, count: int | None, fraction: float | None, threshold: float | None) -> int:
@@ -176,9 +184,15 @@ class _Job:
             raise SettingInvalid(f"There are {total} neurons, not {k}.", f"Give at most {total}.")
         return k
 
+    @property
+    def healed_there(self) -> bool:
+        """Whether the log tells of a healed model in the run's own exports."""
+        healed = self.state.healed
+        return healed is not None and healed.kept and healed.k == self.chosen.k
+
     def formats(self, asked: Sequence[str]) -> tuple[str, ...]:
         """Raises SettingInvalid for one that does not exist."""
-        return wanted_formats(asked, self.material.config.heal.enabled)
+        return wanted_formats(asked, self.healed_there)
 
     def delivered(self, k: int, paths: Sequence[Path]) -> Delivered:
         state = pruned(self.material, self.scores.order_N, k)
@@ -187,11 +201,17 @@ class _Job:
 
     def healed(self, folder: Path) -> tuple[Healed, tuple[str, ...]]:
         """What came of healing, and the files written: none where the model is no better."""
-        order_N = self.scores.order_N
-        healing = healing_of(self.material, self.triggers, order_N, self.chosen.k)
+        healing = healing_of(self.material, self.triggers, self.scores.order_N, self.chosen.k)
         paths = [folder / name for name in FILES[HEALED]]
         judges = self.triggers.judges
-        return result(deliver_healed(self.material, self.evidence, judges, order_N, healing, paths))
+        return result(deliver_healed(self.material, self.evidence, judges, healing, paths))
+
+    def _before(self, healed: Healed) -> dict[str, Any]:
+        """The model that was healed: the pruned one in the exports, else the checkpoint."""
+        there = self.state.remeasured
+        if there is not None and there.k == healed.k:
+            return {**_rates(there.measured), **_free(there.label_free)}
+        return {**_rates(self.evidence.before), **_free(healed.pruned)}
 
     def write(self, folder: Path, formats: Sequence[str]) -> dict[str, Any]:
         """``formats`` into ``folder``; what to tell of it."""
@@ -204,7 +224,7 @@ class _Job:
             healed, written = self.healed(folder)
             paths += written
             told = {
-                "pruned": _free(healed.pruned),
+                "before": self._before(healed),
                 "healed": {
                     "kept": healed.kept,
                     "steps": healed.steps,

@@ -137,7 +137,7 @@ class HealSettings:
     enabled: bool = setting(False, "heal the pruned model, as a file of its own")
     steps: int = setting(200, "Adam steps", low=1)
     batch: int = setting(64, "clean images a step, each also stamped", low=4)
-    lr: float = setting(5e-4, "learning rate, falling to 0 in a line", low=0.0)
+    lr: float = setting(3e-3, "learning rate, falling to 0 in a line", low=0.0)
     flip: bool = setting(True, "mirror images at random")
 
 
@@ -184,8 +184,9 @@ class RunConfig:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Those that a run may come to, in order."""
-        return tuple(stage for stage in STAGES if stage != "heal" or self.heal.enabled)
+        """Those that are shown of a run, in order: `heal` only where it is asked for."""
+        heals = self.heal.enabled and self.until == "export"
+        return tuple(stage for stage in STAGES if stage != "heal" or heals)
 
     @classmethod
     def build(

@@ -210,7 +210,9 @@ def _retried(
 
 def _halved(config: RunConfig) -> RunConfig | None:
     """None where a batch is at its smallest already."""
-    batches = (config.target.batch, config.reversal.batch, config.masks.batch, config.heal.batch)
+    batches = [config.target.batch, config.reversal.batch, config.masks.batch]
+    if config.heal.enabled:
+        batches.append(config.heal.batch)
     if max(batches) <= SMALLEST_BATCH:
         return None
 

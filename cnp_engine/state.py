@@ -48,8 +48,8 @@ class RunState:
 
     ``recommended`` is the automatic choice; ``chosen``, ``remeasured`` and ``healed`` tell what
     stands in the run's own exports, the automatic choice or what the user exported in its place.
-    ``copied`` is the latest model written elsewhere, ``exported`` the latest files wherever they
-    are.
+    ``copied`` is the latest model written elsewhere, ``healed_copy`` the latest that was healed
+    for there; ``exported`` the latest files wherever they are.
     ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first,
     ``worker_at`` when the latest worker began and ``ended_at`` when it said its last word.
     ``failure``, ``cancelled`` and ``summary`` tell how the latest worker ended and are empty again
@@ -79,6 +79,7 @@ class RunState:
     exported: ev.Exported | None = None
     remeasured: ev.Remeasured | None = None
     healed: ev.Healed | None = None
+    healed_copy: ev.Healed | None = None
     copied: ev.Remeasured | None = None
     evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
     refused: ev.Refused | None = None
@@ -224,13 +225,15 @@ def _chosen(state: RunState, event: ev.Chosen) -> RunState:
 def _remeasured(state: RunState, event: ev.Remeasured) -> RunState:
     """A copy elsewhere does not change what stands in the run's exports."""
     if event.copy:
-        return dataclasses.replace(state, copied=event)
+        return dataclasses.replace(state, copied=event, healed_copy=None)
     return dataclasses.replace(state, remeasured=event, healed=None)  # of what stood there before
 
 
 @_folds(ev.Healed)
 def _healed(state: RunState, event: ev.Healed) -> RunState:
-    return state if event.copy else dataclasses.replace(state, healed=event)
+    if event.copy:
+        return dataclasses.replace(state, healed_copy=event)
+    return dataclasses.replace(state, healed=event)
 
 
 @_folds(ev.RunStarted)

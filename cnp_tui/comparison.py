@@ -210,7 +210,7 @@ def _unpruned(run: Compared, item: _Figure) -> bool:
     """Whether there is no figure of a purified model because there is no such model."""
     chosen = run.state.chosen
     whole = chosen is not None and chosen.k == 0 and run.state.remeasured is None
-    return whole and not item.key.startswith("before.")
+    return whole and not item.key.startswith(("before.", "healed."))
 
 
 def standing(values: Sequence[Rate | None], better: str) -> list[Standing]:

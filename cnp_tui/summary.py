@@ -101,8 +101,8 @@ def _definitions(state: RunState) -> Iterator[str]:
     for key in ("ba", "asr", "ra"):
         if any(m is not None and getattr(m, key) is not None for m in measured):
             yield f"{NAMES[key]}: {DEFINITIONS[key]}"
-    if state.remeasured is not None:
-        for key in ("retention", "residual"):
-            if getattr(state.remeasured.label_free, key) is not None:
-                yield f"{NAMES[key]}: {DEFINITIONS[key]}"
+    told = [e.label_free for e in (state.remeasured, state.healed) if e is not None]
+    for key in ("retention", "residual"):
+        if any(getattr(free, key) is not None for free in told):
+            yield f"{NAMES[key]}: {DEFINITIONS[key]}"
     yield f"Ranges: {INTERVALS}"

@@ -167,7 +167,9 @@ def _verdict(state: RunState) -> Iterator[Row]:
         return
     sure = f"confidence {percent(found.confidence)}"
     if found.verdict == "no_evidence":
-        yield "verdict", f"No evidence of a backdoor ({sure}): nothing was pruned."
+        forced = state.chosen is not None and state.chosen.k > 0
+        then = "pruned because a target was named" if forced else "nothing was pruned"
+        yield "verdict", f"No evidence of a backdoor ({sure}): {then}."
         yield "", "That is no proof that there is none: attacks without a static trigger hide best."
         return
     names = state.data.classes if state.data else ()
@@ -215,14 +217,18 @@ def _figures(state: RunState, arrow: str) -> Iterator[Row]:
 
 
 def _healed(state: RunState, arrow: str) -> Iterator[Row]:
-    """The pruned model, where there is one, against the same after healing."""
+    """The pruned model, or the checkpoint where nothing was pruned, against the healed one."""
     healed, pruned = state.healed, state.remeasured
     if healed is None:
         return
     if not healed.kept:
         yield "healed", UNHEALED
         return
-    before = rates(pruned.measured, pruned.label_free) if pruned else {}
+    before = (
+        rates(pruned.measured, pruned.label_free)
+        if pruned
+        else rates(state.before or ev.Measured(), healed.pruned)
+    )
     for number, (word, now) in enumerate(rates(healed.measured, healed.label_free).items()):
         yield "" if number else "healed", f"{word} {_moved(before.get(word), now, True, arrow)}"
 

@@ -1,8 +1,10 @@
-"""Heal: label-free self-distillation of a pruned network, its pruned neurons staying at zero.
+"""Heal: label-free self-distillation of a pruned network's BatchNorm neurons.
 
 The pruned network learns to answer as the original does on clean images, and to answer the same on
-those images stamped with the reversed triggers: what pruning has cost comes back, and what residual
-is left goes. Not part of the method: a stage beside it, judged by ``gains``.
+those images stamped with the reversed triggers. Only weights and biases of BatchNorm learn, the
+pruned weights staying 0: so few parameters give back as much as all of them do, and a hundred
+images are not learnt by heart (docs/log.md has the table). Not part of the method: a stage beside
+it, judged by ``gains``.
 """
 
 from __future__ import annotations
@@ -43,14 +45,18 @@ def heal(
 ) -> Generator[Progress, None, MaskedNetwork]:
     """Train a copy of ``network`` with the neurons of ``mask_N`` 0 pruned; ``network`` teaches it.
 
-    Images are float (B, 3, H, W) in [0, 1] on the network's device. Running statistics stay as
-    they are, as do the pruned weights; every other parameter learns, with Adam. The loss is
+    Images are float (B, 3, H, W) in [0, 1] on the network's device. Weights and biases of its
+    BatchNorm layers learn, with Adam; pruned weights stay 0 and all else as it is. The loss is
     KL(original(x) || healed(x)) + KL(original(x) || healed(stamped x)), one trigger a step in turn.
     Returns the copy, its parameters frozen again.
     """
     student = network.twin()
     pruned = _pruned(student, mask_N)
-    parameters = [p.requires_grad_() for p in student.module.parameters()]
+    parameters = [
+        student.module.get_parameter(f"{name}.{kind}").requires_grad_()
+        for name, _ in student.overlay.layers
+        for kind in ("weight", "bias")
+    ]
     optimiser = torch.optim.Adam(parameters, lr=plan.lr)
     told = 0.0
     for step in range(plan.steps):

@@ -118,6 +118,8 @@ def _machine_rows(run: ReportInput) -> list[list[str]]:
         rows.append(["Peak memory", mebibytes(run.peak_memory_bytes)])
     if run.exported is not None:
         rows.append(["Exported weights' sha256", run.exported.sha256])
+    if run.healed is not None and run.healed.sha256:
+        rows.append(["Healed weights' sha256", run.healed.sha256])
     if run.measured_at is not None:
         rows.append(["When", run.measured_at])
     return rows

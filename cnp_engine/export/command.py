@@ -23,7 +23,7 @@ OPTIONS: dict[str, str] = {
     "device": "--device",
     "seed": "--seed",
 }
-"""Settings with an option of their own; every other is ``--set key=value``."""
+"""Settings whose own option takes a value; every other is ``--set key=value``."""
 
 
 def command_line(config: RunConfig) -> str:

@@ -32,10 +32,12 @@ def verdict_text(run: ReportInput) -> str:
     if run.verdict is None:
         return "The run ended before it came to a verdict."
     if run.verdict.verdict == "no_evidence":
-        return (
-            f"No evidence of a backdoor was found (confidence {percent(run.verdict.confidence)}), "
-            "and nothing was pruned. That is not proof that there is none: see the limits below."
-        )
+        sure = percent(run.verdict.confidence)
+        none = f"No evidence of a backdoor was found (confidence {sure})"
+        doubt = "That is not proof that there is none: see the limits below."
+        if run.chosen is None or not run.chosen.k:
+            return f"{none}, and nothing was pruned. {doubt}"
+        return " ".join([f"{none}. {doubt} The user named a target all the same.", *_repair(run)])
     sentences = [_found(run), *_reversed_sentences(run), *_repair(run)]
     return " ".join(sentences)
 
@@ -149,7 +151,6 @@ def comparison_section(run: ReportInput) -> Section:
     blocks: list[Block] = []
     about = f"Per cent, Wilson 95 % interval and number of images; seed {run.config.seed}."
     if names and run.after is None:
-        after = before
         rows = [[NAMES[name], rate(before[name]), DEFINITIONS[name]] for name in names]
         blocks.append(Table(["Figure", "Original", "Definition"], rows, caption=about))
     elif names:
@@ -161,7 +162,7 @@ def comparison_section(run: ReportInput) -> Section:
                 caption=f"{about} The repaired model is the exported file, read back.",
             )
         )
-    blocks += _healed_table(run, after)
+    blocks += _healed_table(run)
     if not any(before[name] or after[name] for name in GROUND_TRUTH):
         blocks.append(
             Para(
@@ -173,10 +174,14 @@ def comparison_section(run: ReportInput) -> Section:
     return Section("figures", "Before and after", blocks)
 
 
-def _healed_table(run: ReportInput, pruned: dict[str, Rate | None]) -> list[Block]:
+def _healed_table(run: ReportInput) -> list[Block]:
     """What healing has changed, apart from what pruning has."""
     if run.healed is None:
         return []
+    pruned = _after(run)
+    if run.after is None:
+        measured = run.before.measured if run.before is not None else Measured()
+        pruned = _rates(measured, run.healed.pruned)
     healed = _rates(run.healed.measured, run.healed.label_free)
     kept = (
         "The healed model is a file of its own, read back."

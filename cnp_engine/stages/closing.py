@@ -80,11 +80,14 @@ def export_stage(
     if healing is not None and scores is not None:
         places = [folder / name for name in FILES[HEALED]]
         healed, written = yield from deliver_healed(
-            material, evidence, triggers.judges, scores.order_N, healing, places
+            material, evidence, triggers.judges, healing, places
         )
         yield healed
         delivery = replace(delivery, healed=healed, paths=(*delivery.paths, *written))
         sha256 = sha256 or healed.sha256
+    for name in FILES[HEALED]:  # of an earlier choice
+        if str(folder / name) not in delivery.paths:
+            (folder / name).unlink(missing_ok=True)
     if delivery.paths:
         yield Exported(delivery.paths, sha256)
     yield clock.finished("export")
@@ -122,7 +125,9 @@ def write_reports(
     folder: Path,
 ) -> tuple[str, ...]:
     """report.html and report.md, from the run's own event log."""
-    events = [record.value for record in material.store.events().read()]
+    # a copy elsewhere is not what stands in the run
+    said = (record.value for record in material.store.events().read())
+    events = [event for event in said if not getattr(event, "copy", False)]
     beside = (folder / "trigger.png").is_file()
     return write_all(folder, reports(material, triggers, scores, chosen, events, beside))
 

@@ -82,7 +82,6 @@ def deliver_healed(
     material: Material,
     evidence: Evidence,
     triggers: Sequence[Strong],
-    order_N: Tensor,
     healing: Healing,
     paths: Iterable[Path],
 ) -> Generator[Event, None, tuple[Healed, tuple[str, ...]]]:
@@ -90,7 +89,7 @@ def deliver_healed(
     said = healing.event
     if not said.kept:
         return said, ()
-    state = healing.state(material, order_N)
+    state = healing.state(material)
     done = yield from deliver(material, evidence, triggers, state, said.k, paths)
     return replace(
         said, label_free=done.label_free, measured=done.measured, path=done.paths[0],

@@ -115,9 +115,15 @@ def destination(store: RunDirectory, to: str | None) -> Path:
 
 
 def _names(folder: Path, formats: Sequence[str], own: bool) -> tuple[str, ...]:
-    """File names asked for; in the run's own folder what stands there has to follow too."""
+    """File names asked for; in the run's own folder what stands there has to follow too.
+
+    Not what was healed, which would take a training: it goes unless it is asked for.
+    """
     if own:
-        standing = [f for f, names in FILES.items() if any((folder / n).exists() for n in names)]
+        standing = [
+            f for f, names in FILES.items()
+            if f != HEALED and any((folder / n).exists() for n in names)
+        ]  # fmt: skip
         formats = [*formats, *standing, "report"]
     return tuple(name for f, names in FILES.items() if f in formats for name in names)
 
@@ -144,7 +150,7 @@ def _healed(session: Session, k: int, names: Sequence[str], staging: Path) -> He
         return None
     material, triggers, order_N = session.material, session.triggers, session.scores.order_N
     healing = healing_of(material, triggers, order_N, k)
-    steps = deliver_healed(material, session.evidence, triggers.judges, order_N, healing, paths)
+    steps = deliver_healed(material, session.evidence, triggers.judges, healing, paths)
     return result(steps)[0]
 
 

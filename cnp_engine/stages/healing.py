@@ -7,14 +7,15 @@ images that chose, which taught it nothing.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.healing import HealPlan, gains, heal
-from cnp_engine.algorithms.overlay import pruned_mask
-from cnp_engine.algorithms.pruning import Judge, prune_state
+from cnp_engine.algorithms.overlay import SMALLEST, pruned_mask
+from cnp_engine.algorithms.pruning import Judge
 from cnp_engine.events import Event, Healed, StageStarted
 from cnp_engine.stages.material import Clock, Material, has, load, load_json, save, save_json
 from cnp_engine.stages.reversing import Triggers
@@ -25,20 +26,26 @@ HEALED, HEALING = "healed.safetensors", "healed.json"
 
 @dataclass(frozen=True, eq=False)
 class Healing:
-    """``tensors`` of the healed module by its own names; ``event`` says what they came to."""
+    """``tensors``: healed weights and biases of BatchNorm by name; ``event``: what came of them."""
 
     event: Healed
     tensors: dict[str, Tensor]
 
-    def state(self, material: Material, order_N: Tensor) -> dict[str, Tensor]:
+    def state(self, material: Material) -> dict[str, Tensor]:
         """The checkpoint's own tensors, healed: names, types and order as they came."""
-        state = prune_state(
-            material.loaded.checkpoint.state, material.layers, order_N, self.event.k
-        )
         return {
             name: self.tensors[name].to(tensor.dtype) if name in self.tensors else tensor
-            for name, tensor in state.items()
+            for name, tensor in material.loaded.checkpoint.state.items()
         }
+
+    def prunes(self, material: Material, order_N: Tensor, k: int) -> bool:
+        """Whether the first ``k`` neurons of the order, which may be another by now, are 0."""
+        sizes = [channels for _, channels in material.layers]
+        kept = torch.split(pruned_mask(order_N, k), sizes)
+        return self.event.k == k and not any(
+            bool(self.tensors[f"{name}.weight"][mask == 0].any())
+            for (name, _), mask in zip(material.layers, kept, strict=True)
+        )
 
 
 def heal_stage(
@@ -49,7 +56,7 @@ def heal_stage(
     ``triggers.strong`` teach, ``triggers.judges`` judge.
     """
     clock = Clock()
-    standing = load_healing(material, k)
+    standing = load_healing(material, order_N, k)
     if standing is not None:
         yield clock.finished("heal", restored=True)
         return standing
@@ -62,19 +69,31 @@ def heal_stage(
 
 
 def healing_of(material: Material, triggers: Triggers, order_N: Tensor, k: int) -> Healing:
-    """The same without a word, for any ``k``; what the run has healed itself is taken over."""
-    standing = load_healing(material, k)
+    """The same without a word, for any ``k``; what the run has healed itself is taken over.
+
+    In smaller batches where the device's memory runs out.
+    """
+    standing = load_healing(material, order_N, k)
     if standing is not None:
         return standing
-    return result(_healed(material, triggers, order_N, k))
+    try:
+        return result(_healed(material, triggers, order_N, k))
+    except torch.OutOfMemoryError:
+        heal = material.config.heal
+        if heal.batch <= SMALLEST:
+            raise
+    smaller = replace(heal, batch=max(SMALLEST, heal.batch // 2))
+    less = replace(material, config=replace(material.config, heal=smaller))
+    return healing_of(less, triggers, order_N, k)
 
 
-def load_healing(material: Material, k: int) -> Healing | None:
-    """What the run has healed with ``k`` neurons pruned, if it has. Raises RunDamaged."""
+def load_healing(material: Material, order_N: Tensor, k: int) -> Healing | None:
+    """What the run has healed with the first ``k`` neurons pruned, if it has. Raises RunDamaged."""
     if not has(material.store, HEALED, HEALING):
         return None
     event = codec.decode(Healed, load_json(material.store, HEALING))
-    return Healing(event, load(material.store, HEALED)) if event.k == k else None
+    healing = Healing(event, load(material.store, HEALED))
+    return healing if healing.prunes(material, order_N, k) else None
 
 
 def _healed(
@@ -93,8 +112,8 @@ def _healed(
     kept = gains(before, after, sweep.price, sweep.noise)
     event = Healed(k, plan.steps, kept, before.label_free, after.label_free)
     tensors = {
-        name: tensor.cpu()
-        for name, tensor in healed.module.state_dict().items()
-        if tensor.is_floating_point()
+        f"{name}.{kind}": healed.module.get_parameter(f"{name}.{kind}").detach().cpu()
+        for name, _ in material.layers
+        for kind in ("weight", "bias")
     }
     return Healing(event, tensors)

@@ -152,7 +152,8 @@ class ExportScreen(RunScreen):
         own, exports = bool(self._typed.strip()) and self.to is None, self.link.run.exports
         for check in self.query(Check):
             stands = any((exports / name).exists() for name in FILES[check.format])
-            check.hold(own and (stands or check.format == "report"))
+            follows = stands and check.format != HEALED  # which goes unless it is ticked
+            check.hold(own and (follows or check.format == "report"))
 
     def _where(self) -> str:
         if self.to is None:
@@ -185,7 +186,10 @@ class ExportScreen(RunScreen):
     def _say(self) -> None:
         said = self._said
         if self.desk.asked is not None:
-            now = "waking the engine" if self._waking else "writing, reading back and measuring"
+            work = "writing, reading back and measuring"
+            if HEALED in self.formats:
+                work = f"healing, {work}"
+            now = "waking the engine" if self._waking else work
             spent = self._clock() - self.writing.since
             said = f"{now}{self.cnp.glyphs.ellipsis}" + (f" {spent:.0f} s" if spent >= 1 else "")
         elif not said and self.desk.hindrance() is not None:
@@ -203,6 +207,7 @@ class ExportScreen(RunScreen):
     def _show_written(self, state: RunState, curves: Curves) -> None:
         paths, measured = written(state, self.link.run.path)
         self.set_class(measured is not None, "-measured")
+        self.query_one("#healed", Static).update(healed_line(state))
         if not paths:
             self.query_one("#done", Static).update("Nothing has been written yet.")
             return
@@ -211,7 +216,6 @@ class ExportScreen(RunScreen):
         )
         if measured is not None:
             self.query_one("#after", Figures).show(remeasured_rows(measured, curves))
-            self.query_one("#healed", Static).update(healed_line(state, measured))
         self._announce()
 
     def _announce(self) -> None:
@@ -319,7 +323,7 @@ def what(curves: Curves, k: int, state: RunState) -> str:
     point = ", the recommended point" if state.recommended and state.recommended.k == k else ""
     model = f"{k} of {curves.neurons} neurons suppressed ({share}{point})"
     if k == 0:
-        return f"{model}.\nNothing is suppressed: the file will be the checkpoint as it came."
+        return f"{model}.\nNothing is suppressed: purified files will be the checkpoint as it came."
     known = [(WORDS[name], curves.figure(name, k)) for name in NAMES]
     told = [f"{word} {_value(figure)}" for word, figure in known if figure is not None]
     again = state.remeasured is not None and state.remeasured.k == k
@@ -364,10 +368,13 @@ def remeasured_rows(measured: Remeasured, curves: Curves) -> tuple[Row, ...]:
     )
 
 
-def healed_line(state: RunState, measured: Remeasured) -> str:
-    """What healing made of what was written; empty where it was not asked for."""
-    healed = state.healed
-    if healed is None or measured.copy:
+def healed_line(state: RunState) -> str:
+    """What healing made of what was written last; empty where it was not asked for."""
+    exported = state.exported
+    if exported is None:
+        return ""
+    healed = state.healed_copy if exported.copy else state.healed
+    if healed is None or (healed.kept and exported.copy and healed.path not in exported.paths):
         return ""
     if not healed.kept:
         return f"Healed: {phrases.UNHEALED}."

@@ -8,7 +8,16 @@ import pytest
 from textual.widgets import Checkbox
 
 from cnp_engine.commands import Export
-from cnp_engine.events import Healed, LabelFree, Measured, Rate, StageFinished, StageStarted
+from cnp_engine.events import (
+    Chosen,
+    Exported,
+    Healed,
+    LabelFree,
+    Measured,
+    Rate,
+    StageFinished,
+    StageStarted,
+)
 from cnp_engine.rundir import RunDirectory
 from cnp_tui import comparison, phrases, summary
 from cnp_tui.watching import outcome
@@ -32,6 +41,12 @@ def healing(link: Recorded) -> Recorded:
     config = dataclasses.replace(config, heal=dataclasses.replace(config.heal, enabled=True))
     link.run = RunDirectory(link.run.path, config, "digest")
     return link
+
+
+def compared(link: Recorded) -> comparison.Compared:
+    return comparison.Compared(
+        link.run.path.name, link.run.path, link.run.config, "finished", link.snapshot.state
+    )
 
 
 @pytest.mark.asyncio
@@ -63,6 +78,10 @@ async def test_the_export_screen_says_what_healing_came_to() -> None:
         assert phrases.UNHEALED in text(app, "healed")
         await heard(pilot, link, chosen, again, done)
         assert text(app, "healed") == ""
+        await heard(
+            pilot, link, dataclasses.replace(DROPPED, copy=True), Exported((), "", copy=True)
+        )
+        assert phrases.UNHEALED in text(app, "healed"), "of a copy too"
 
 
 def test_the_outcome_holds_it_against_the_pruned_model() -> None:
@@ -75,12 +94,19 @@ def test_the_outcome_holds_it_against_the_pruned_model() -> None:
     ]
 
 
-def test_where_nothing_was_pruned_it_stands_alone() -> None:
-    log = [r.value for r in recorded("clean").records]
-    link = recorded("clean", extra=[KEPT])
-    assert log
+def unpruned() -> Recorded:
+    """A run that could prune nothing, and healed the checkpoint itself."""
+    none = Chosen(0, None, 0.0, "no k is worth its cost")
+    return recorded("demo", upto="sweep", extra=[none, dataclasses.replace(KEPT, k=0)])
+
+
+def test_where_nothing_was_pruned_it_is_held_against_the_checkpoint() -> None:
+    link = unpruned()
     rows = [f"{name} {said}" for name, said in outcome(link.run, link.snapshot, "->")]
-    assert any(row.startswith("healed BA") and "88.5 %" in row for row in rows)
+    assert any(row.startswith("healed BA 98.1 %") and "88.5 %" in row for row in rows)
+    text = comparison.text([compared(link), compared(link)])
+    (row,) = [line for line in text.splitlines() if line.startswith("ASR healed")]
+    assert row.count("0.4 %") == 2
 
 
 @pytest.mark.asyncio
@@ -114,10 +140,7 @@ def test_words_for_it() -> None:
 
 def test_runs_are_compared_by_it_where_one_has_it() -> None:
     def run(*extra: Healed) -> comparison.Compared:
-        link = recorded("demo", extra=extra)
-        return comparison.Compared(
-            link.run.path.name, link.run.path, link.run.config, "finished", link.snapshot.state
-        )
+        return compared(recorded("demo", extra=extra))
 
     assert "healed" not in comparison.text([run(), run()])
     told = comparison.text([run(), run(KEPT)])

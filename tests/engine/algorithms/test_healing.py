@@ -15,6 +15,7 @@ from tests.engine.algorithms.masks import planted_trigger, some_triggers
 from tests.engine.algorithms.nets import (
     DETECTOR,
     PLANTED_LAYERS,
+    TARGET,
     PlantedNet,
     TinyNet,
     coloured,
@@ -38,9 +39,9 @@ def mask(*gone: int) -> torch.Tensor:
     return pruned_mask(order, len(gone))
 
 
-@pytest.mark.parametrize("gone", [(0, 5), (2, 9), (7, 10)])
+@pytest.mark.parametrize("gone", [(0, 5), (0, 10), (1, 2)])
 def test_answers_that_pruning_has_cost_come_back(gone: tuple[int, int]) -> None:
-    """Of images that taught nothing, clean and stamped with a trigger that did."""
+    """Of images that taught nothing."""
     network, triggers = masked(TinyNet()), some_triggers()
     mask_N = torch.ones(12)
     mask_N[list(gone)] = 0
@@ -48,15 +49,23 @@ def test_answers_that_pruning_has_cost_come_back(gone: tuple[int, int]) -> None:
     after = result(heal(network, mask_N, images(128), triggers, plan, generator()))
     fresh = images(200, seed=7)
     wanted, lost = answers(network, fresh), answers(network, fresh, mask_N)
-    trigger, strength = triggers[0]
-    stamped = trigger.stamp(fresh, strength)
 
     def kept(said_B: torch.Tensor) -> float:
         return float((said_B == wanted).float().mean())
 
     assert kept(lost) < 0.95
     assert kept(answers(after, fresh)) > kept(lost) + 0.01
-    assert kept(answers(after, stamped)) > kept(answers(network, stamped, mask_N)) + 0.01
+
+
+def test_the_trigger_is_unlearnt_where_nothing_is_pruned() -> None:
+    network, (trigger, strength) = masked(PlantedNet(), PLANTED_LAYERS), planted_trigger()
+    fresh, labels_B = coloured(40, seed=9)
+    others = labels_B != TARGET
+    stamped = trigger.stamp(fresh, strength)
+    assert bool((answers(network, stamped) == TARGET).all())
+    after = healed(network, torch.ones(8), HealPlan(steps=100, batch=16, lr=0.05, flip=True))
+    assert not bool((answers(after, stamped)[others] == TARGET).any())
+    assert float((answers(after, fresh) == labels_B).float().mean()) > 0.95
 
 
 def test_pruned_weights_stay_zero_and_statistics_stay_as_they_were() -> None:
@@ -75,7 +84,8 @@ def test_the_network_that_teaches_is_not_changed() -> None:
     before = {name: tensor.clone() for name, tensor in network.module.state_dict().items()}
     after = healed(network, mask(DETECTOR))
     assert all(torch.equal(t, before[n]) for n, t in network.module.state_dict().items())
-    assert not torch.equal(after.module.state_dict()["linear.weight"], before["linear.weight"])
+    changed = {n for n, t in after.module.state_dict().items() if not torch.equal(t, before[n])}
+    assert changed == {"bn1.weight", "bn1.bias", "bn2.weight", "bn2.bias"}, "and nothing else"
 
 
 def test_the_same_seed_heals_to_the_bit() -> None:
@@ -92,7 +102,7 @@ def test_every_trigger_teaches_in_turn() -> None:
     def with_(triggers: list[Strong]) -> torch.Tensor:
         plan = HealPlan(2, 8, 0.02, False)
         after = result(heal(network, mask(DETECTOR), x, triggers, plan, generator()))
-        weight: torch.Tensor = after.module.state_dict()["conv1.weight"]
+        weight: torch.Tensor = after.module.state_dict()["bn1.weight"]
         return weight
 
     first, second = some_triggers()[:2]

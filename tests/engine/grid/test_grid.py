@@ -208,7 +208,7 @@ def test_a_file_that_is_no_grid(content: bytes | None, tmp_path: Path) -> None:
 def test_the_grid_of_two_cores_is_one() -> None:
     grid = read(Path(__file__).parents[3] / "benchmarks" / "grids" / "two_cores.toml")
     assert [model.truth.attack for model in grid.models] == [
-        "badnets", "blended", "wanet", "input-aware", "lf", "sig", "fiba", None,
+        "badnets", "blended", "wanet", "input-aware", "lf", "sig", None,
     ]  # fmt: skip
     assert grid.clean == (100, 1000)
     assert (grid.bars[100].asr, grid.bars[1000].asr) == (0.05, 0.02)
