@@ -89,6 +89,7 @@ class SettingsForm(Vertical):
         self._devices: Sequence[tuple[str, str]] = ()
         self._options: Sequence[tuple[str, str]] = ()
         self._rows: tuple[Content, ...] = ()
+        self._edited: str | None = None
 
     def compose(self) -> ComposeResult:
         yield Entry(placeholder="filter: a word of the name or of its meaning", id="filter",
@@ -192,9 +193,11 @@ class SettingsForm(Vertical):
         self._say("#setting-help", head + f"\nGive {item.expects}.{usual}")
         editor = self.query_one("#setting-text", Editor)
         text = self._draft.text(key)
-        if editor.value != text:
+        typing = editor.has_focus and key == self._edited  # what is typed is ahead of the draft
+        if editor.value != text and not typing:
             with editor.prevent(Input.Changed):
                 editor.value = text
+        self._edited = key
         editor.placeholder = default
         told = f"! {problem.what} {problem.todo}" if problem else ""
         self._say("#setting-problem", Content(told)).display = bool(told)

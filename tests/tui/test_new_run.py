@@ -171,6 +171,24 @@ async def test_settings_are_edited_filtered_chosen_and_reset() -> None:
 
 
 @asyncio
+async def test_what_is_typed_fast_is_not_overtaken_by_what_was_known() -> None:
+    """The draft learns of each letter by message, so it may be letters behind."""
+    async with new_run() as (pilot, screen):
+        await pilot.press("f5")
+        listed = screen.query_one("#catalogue", OptionList)
+        await until(pilot, lambda: listed.has_focus, "the list")
+        await pilot.press("slash", *"mask learning", "enter", "enter")
+        editor = screen.query_one("#setting-text", Input)
+        await until(pilot, lambda: editor.has_focus, "the editor")
+        behind = screen.draft
+        await pilot.press("ctrl+u", *"0.3")
+        screen.query_one(SettingsForm).show(behind, {})
+        assert (editor.value, editor.cursor_position) == ("0.3", 3)
+        await pilot.press("escape", "r")
+        await until(pilot, lambda: editor.value != "0.3", "the default again")
+
+
+@asyncio
 async def test_settings_by_mouse() -> None:
     async with new_run((120, 40)) as (pilot, screen):
         await pilot.click("#--content-tab-settings")

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from cnp_engine.actions import export_run, report_run
 from cnp_engine.commands import Export
+from cnp_engine.errors import SettingInvalid
 from cnp_engine.events import Healed, Remeasured, StageFinished, StageStarted
 from cnp_engine.models.checkpoint import file_digest, read_checkpoint
 from cnp_engine.rundir import CONFIG, RunDirectory
+from cnp_engine.stages.healing import load_healing
+from cnp_engine.stages.session import reopen
 from tests.engine.pipeline.conftest import TARGETED, demo_config, drive, finished
 from tests.engine.pipeline.test_viewed import Run, ask, state
 
@@ -160,3 +164,72 @@ def test_a_copy_elsewhere_leaves_the_run_as_it_was(run: RunDirectory, tmp_path: 
     ask(run, Export(RUINED, ("healed",), str(tmp_path / "elsewhere")))
     assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == set(HEALED)
     assert state(run).healed == before
+
+
+def test_a_run_killed_while_it_heals_heals_the_same(
+    healed: RunDirectory, few: Path, tmp_path: Path
+) -> None:
+    """Before its artifact it begins again, with the same draws; after it, it is taken over."""
+    events = [record.value for record in healed.events().read()]
+    begun = next(
+        i for i, e in enumerate(events) if isinstance(e, StageStarted) and e.stage == "heal"
+    )
+    done = next(
+        i for i, e in enumerate(events) if isinstance(e, StageFinished) and e.stage == "heal"
+    )
+    for number, moment in enumerate((begun + 2, done + 1)):
+        place = tmp_path / str(number)
+        shutil.copytree(healed.path, place)
+        run = RunDirectory.open(place)
+        for name in (
+            "summary.json",
+            *(f"exports/{path.name}" for path in healed.exports.iterdir()),
+        ):
+            (place / name).unlink()
+        if moment <= done:
+            run.artifact("healed.json").unlink()
+            run.artifact("healed.safetensors").unlink()
+        log = place / "events.jsonl"
+        log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:moment]))
+        drive(run)
+        for name in ("healed.safetensors", "healed.json"):
+            assert run.artifact(name).read_bytes() == healed.artifact(name).read_bytes(), name
+        again = json.loads((place / "summary.json").read_text())["healed"]
+        assert again == json.loads((healed.path / "summary.json").read_text())["healed"]
+
+
+def test_an_order_that_is_another_by_now_is_healed_anew(run: RunDirectory) -> None:
+    """Scores that were made again may prune others, as many as they are."""
+    session = reopen(run.config, run, state(run))
+    k, order_N = session.curve.chosen.k, session.scores.order_N
+    assert load_healing(session.material, order_N, k) is not None
+    assert load_healing(session.material, order_N.flip(0), k) is None
+    assert load_healing(session.material, order_N, k + 1) is None
+
+
+def test_the_command_heals_a_finished_run_elsewhere(whole: Run, tmp_path: Path) -> None:
+    """With figures of both; into the run's own exports only what its log tells of."""
+    shutil.copytree(whole[0].path, tmp_path / "run")
+    store = RunDirectory.open(tmp_path / "run")
+    found = export_run(str(store.path), ["healed"], str(tmp_path / "to"))
+    assert found["healed"]["steps"] == store.config.heal.steps
+    assert found["before"]["retention"] is not None
+    assert found["before"]["ba"] is not None
+    written = [str(tmp_path / "to" / name) for name in HEALED] if found["healed"]["kept"] else []
+    assert found["exports"] == written
+    with pytest.raises(SettingInvalid, match="tells of no healed model"):
+        export_run(str(store.path), ["healed"])
+    assert not any((store.exports / name).exists() for name in HEALED)
+
+
+def test_a_copy_is_not_in_the_runs_own_report(run: RunDirectory, tmp_path: Path) -> None:
+    report_run(str(run.path))
+    before = measured((run.exports / "report.md").read_text())
+    ask(run, Export(RUINED, ("pth", "healed"), str(tmp_path / "elsewhere")))
+    report_run(str(run.path))
+    assert measured((run.exports / "report.md").read_text()) == before
+
+
+def measured(text: str) -> list[str]:
+    """What a report says of models."""
+    return [line for line in text.splitlines() if line.startswith(("| BA", "| ASR", "| Retention"))]
