@@ -58,7 +58,6 @@ def heal(
         for kind in ("weight", "bias")
     ]
     optimiser = torch.optim.Adam(parameters, lr=plan.lr)
-    told = 0.0
     for step in range(plan.steps):
         for group in optimiser.param_groups:
             group["lr"] = plan.lr * (1 - step / plan.steps)
@@ -78,8 +77,8 @@ def heal(
             for weight, gone in pruned:
                 weight[gone] = 0
         if (step + 1) % TELL_EVERY == 0 or step + 1 == plan.steps:
-            told = float((clean + stamped).detach())
-            yield Progress("heal", step + 1, plan.steps, {"loss": told})
+            loss = float((clean + stamped).detach())
+            yield Progress("heal", step + 1, plan.steps, {"loss": loss})
     student.module.requires_grad_(False)
     student.overlay = Overlay(student.module, student.overlay.layers)  # of the weights as they are
     return student
