@@ -2,6 +2,10 @@
 
     python benchmarks/run.py                                        the embedded demo
     python benchmarks/run.py --model FILE --data SOURCE --attack FILE.toml --seeds 0,1,2
+    python benchmarks/run.py --presets fast,fast+precision=float32+masks.early_stop=false
+
+A preset may have settings of its own behind it, which is how a shortcut is held against the same
+work without it: one table says whether target, threshold, BA and ASR are the same.
 
 Every run is `cnp run --json` in processes of its own, with an empty image cache. Within a seed
 the presets follow each other, and every other seed turns their order round, so that a machine
@@ -18,6 +22,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -36,7 +41,10 @@ STAGES = ("load", "target", "trigger", "scores", "sweep", "heal", "export")
 
 @dataclass(frozen=True)
 class Job:
-    """What is run; ``sets`` are `--set key=value` for every run alike."""
+    """What is run; ``sets`` are `--set key=value` for every run alike.
+
+    A preset may be "NAME+key=value+...", with settings for itself alone.
+    """
 
     model: str
     data: str
@@ -84,6 +92,11 @@ class Result:
         value = self.summary.get(when, {}).get(name)
         return None if value is None else float(value)
 
+    def interval(self, when: str, name: str) -> tuple[float, float] | None:
+        """Wilson score interval, 95 %."""
+        found = self.summary.get("evidence", {}).get("intervals", {}).get(f"{when}.{name}")
+        return None if found is None else (float(found[0]), float(found[1]))
+
     def seconds(self, stage: str) -> float | None:
         """Of a stage, ``total`` of all of them, or ``wall``."""
         if stage == "wall":
@@ -98,11 +111,12 @@ class Result:
 
 def execute(job: Job, preset: str, seed: int) -> Result:
     """Run one, to its end."""
-    path = job.out / "runs" / f"{preset}-seed{seed}"
-    words = ["run", "--model", job.model, "--data", job.data, "--preset", preset]
+    path = job.out / "runs" / f"{re.sub(r'[^A-Za-z0-9.]+', '-', preset)}-seed{seed}"
+    name, *own = preset.split("+")
+    words = ["run", "--model", job.model, "--data", job.data, "--preset", name]
     words += ["--seed", str(seed), "--out", str(path), "--json", "--quiet"]
     words += ["--attack", job.attack] if job.attack else []
-    words += [word for text in job.sets for word in ("--set", text)]
+    words += [word for text in (*job.sets, *own) for word in ("--set", text)]
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="cnp-bench-") as cache:
         env = {**os.environ, "CNP_HOME": str(job.out), "CNP_CACHE": cache}
@@ -158,8 +172,9 @@ def _median(values: Iterator[float | None]) -> float | None:
 
 
 def markdown(job: Job, results: Sequence[Result]) -> str:
-    """Three tables: every run's figures, seconds by stage, and how it was measured."""
-    return "\n".join([*_figures(job, results), "", *_times(job, results), "", *_how(job, results)])
+    """Every run's figures, whether they are the same, seconds by stage, how it was measured."""
+    parts = (_figures, _equal, _times, _how)
+    return "\n\n".join("\n".join(part) for make in parts if (part := make(job, results)))
 
 
 def _figures(job: Job, results: Sequence[Result]) -> list[str]:
@@ -178,6 +193,49 @@ def _figures(job: Job, results: Sequence[Result]) -> list[str]:
         pruned = f"{neurons['pruned']} of {neurons['total']}"
         rows.append(table_row([r.preset, r.seed, r.summary["verdict"], right, *changes, pruned]))
     return rows
+
+
+def _equal(job: Job, results: Sequence[Result]) -> list[str]:
+    """Each other preset's result beside the first one's of the same seed."""
+    found = {(r.preset, r.seed): r for r in results if r.summary}
+    first, *others = job.presets
+    rows = []
+    for seed, other in ((seed, other) for seed in job.seeds for other in others):
+        one, two = found.get((first, seed)), found.get((other, seed))
+        if one is None or two is None:
+            continue
+        targets = [_class(r.summary["target"]) for r in (one, two)]
+        counts = [r.summary["neurons"]["pruned"] for r in (one, two)]
+        rates = [_met(one, two, name) for name in ("ba", "asr")]
+        rows.append(table_row([other, seed, _pair(targets), _pair(counts), *rates]))
+    if not rows:
+        return []
+    head = (f"beside {first}", "seed", "target", "pruned k", "BA", "ASR")
+    return [table_row(head), table_row("---" for _ in head), *rows]
+
+
+def meets(one: tuple[float, float] | None, two: tuple[float, float] | None) -> bool | None:
+    """Whether two intervals have something in common; None where one is not known."""
+    if one is None or two is None:
+        return None
+    return max(one[0], two[0]) <= min(one[1], two[1])
+
+
+def _met(one: Result, two: Result, name: str) -> str:
+    word = {True: "intervals meet", False: "APART", None: "-"}[
+        meets(one.interval("after", name), two.interval("after", name))
+    ]
+    return f"{_pair([_percent(r.figure('after', name)) for r in (one, two)])} ({word})"
+
+
+def _pair(values: Sequence[object]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _class(target: object) -> str:
+    if isinstance(target, list):
+        return "+".join(str(index) for index in target)
+    return "-" if target is None else str(target)
 
 
 def _times(job: Job, results: Sequence[Result]) -> list[str]:
@@ -244,7 +302,8 @@ def parse(argv: Sequence[str] | None = None) -> Job:
     parser.add_argument("--model", metavar="FILE", help="checkpoint; the demo's by default")
     parser.add_argument("--data", metavar="SOURCE", help="as `cnp run` takes it")
     parser.add_argument("--attack", metavar="FILE.toml", help="known attack: measures only")
-    parser.add_argument("--presets", default="fast,reference", help="[default: %(default)s]")
+    parser.add_argument("--presets", default="fast,reference",
+                        help="NAME or NAME+key=value+... [default: %(default)s]")  # fmt: skip
     parser.add_argument("--seeds", default="0", help="[default: %(default)s]")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="key=value",
                         help="a setting of every run, clean=500 say; may be repeated")  # fmt: skip

@@ -96,6 +96,29 @@ def test_the_tables_and_the_file_say_the_same(tmp_path: Path) -> None:
     assert [r["target_right"] for r in kept["runs"]] == [True, True, None]
 
 
+def test_results_of_one_seed_are_held_against_each_other(tmp_path: Path) -> None:
+    plain = "fast+precision=float32"
+    one = job(tmp_path, presets=("fast", plain), seeds=(0, 1))
+    runs = [result("fast", 0, 30.0), result(plain, 0, 60.0, 4), result("fast", 1, 30.0)]
+    apart = {"after.ba": [0.7, 0.8], "after.asr": [0.01, 0.02]}
+    for r, intervals in zip(
+        runs, ({"after.ba": [0.85, 0.95], "after.asr": [0.0, 0.01]}, apart), strict=False
+    ):
+        r.summary["evidence"] = {"intervals": intervals}
+    runs[1].summary["neurons"] = {"total": 600, "pruned": 7}
+    text = run.markdown(one, runs)
+    rates = "90.00, 90.00 (APART) | 1.00, 1.00 (intervals meet)"
+    assert f"| {plain} | 0 | 3, 4 | 6, 7 | {rates} |" in text
+    assert f"| {plain} | 1 |" not in text  # nothing to hold it against
+
+
+def test_settings_behind_a_preset_are_its_own(tmp_path: Path) -> None:
+    words = ["--model", "nowhere.pth", "--data", "demo", "--presets", "fast,fast+masks.rounds=x"]
+    assert run.main([*words, "--out", str(tmp_path / "out")]) == 3  # the first looks for the file
+    told = (tmp_path / "out" / "bench.md").read_text()
+    assert "| fast+masks.rounds=x | 0 | failed with exit code 2 |" in told
+
+
 def test_a_run_that_fails_is_a_row_and_an_exit_code(tmp_path: Path) -> None:
     words = ["--model", "nowhere.pth", "--data", "demo", "--presets", "fast"]
     assert run.main([*words, "--out", str(tmp_path / "out")]) == 3
