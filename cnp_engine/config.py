@@ -134,7 +134,13 @@ class SweepSettings:
 class HealSettings:
     """Self-distillation of the pruned model, a stage of its own beside the method's."""
 
-    enabled: bool = setting(False, "heal the pruned model, as a file of its own")
+    when: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "heal the pruned model, as a file of its own; auto: where it is past the two bounds below, "
+        "or nothing could be pruned",
+    )
+    retention: float = setting(0.95, "retention under which auto heals", low=0.0, high=1.0)
+    residual: float = setting(0.05, "residual over which auto heals", low=0.0, high=1.0)
     steps: int = setting(200, "Adam steps", low=1)
     batch: int = setting(64, "clean images a step, each also stamped", low=4)
     lr: float = setting(3e-3, "learning rate, falling to 0 in a line", low=0.0)
@@ -184,8 +190,8 @@ class RunConfig:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Those that are shown of a run, in order: `heal` only where it is asked for."""
-        heals = self.heal.enabled and self.until == "export"
+        """Those that a run may come to, in order: `heal` not where that is ruled out."""
+        heals = self.heal.when != "never" and self.until == "export"
         return tuple(stage for stage in STAGES if stage != "heal" or heals)
 
     @classmethod
@@ -224,11 +230,14 @@ class RunConfig:
 
     @classmethod
     def from_toml(cls, text: str) -> RunConfig:
-        """Read what ``to_toml`` wrote; neither preset nor environment changes it.
+        """Read what ``to_toml`` wrote, earlier versions too; preset and environment change nothing.
 
         Raises SettingUnknown, SettingInvalid (broken TOML included).
         """
-        return settings.assemble(cls, settings.check(cls, settings.flatten(_parse_toml(text))))
+        flat = settings.flatten(_parse_toml(text))
+        if "heal.enabled" in flat:  # until healing could be left to the run
+            flat["heal.when"] = "always" if flat.pop("heal.enabled") else "never"
+        return settings.assemble(cls, settings.check(cls, flat))
 
     def to_toml(self) -> str:
         """Every setting; an absent one is left out where that is its default."""
@@ -374,6 +383,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "masks.batch_statistics": True,
         "masks.early_stop": False,
         "masks.order_limit": 0,
+        "heal.when": "never",
         "sweep.step": 0.0025,
         "precision": "float32",
     },

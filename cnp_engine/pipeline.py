@@ -179,7 +179,7 @@ def _repair(
         curve = yield from judging.sweep_stage(material, evidence, triggers.judges, scores)
         session = Session(material, evidence, triggers, scores, curve)
         order_N, k = scores.order_N, curve.chosen.k
-        if material.config.heal.enabled:
+        if healing.called_for(material.config.heal, curve.point(k)):
             healed = yield from _retried(
                 material, lambda m: healing.heal_stage(m, triggers, order_N, k)
             )
@@ -211,7 +211,7 @@ def _retried(
 def _halved(config: RunConfig) -> RunConfig | None:
     """None where a batch is at its smallest already."""
     batches = [config.target.batch, config.reversal.batch, config.masks.batch]
-    if config.heal.enabled:
+    if config.heal.when != "never":
         batches.append(config.heal.batch)
     if max(batches) <= SMALLEST_BATCH:
         return None

@@ -22,9 +22,12 @@ SETTINGS = {
     "preset": "preset",
     "device": "device",
     "seed": "seed",
-    "heal": "heal.enabled",
+    "heal": "heal.when",
 }
 """Parameter of a command: dotted key of RunConfig."""
+
+WHEN = {True: "always", False: "never"}
+"""What --heal and --no-heal come to."""
 
 Model = Annotated[str | None, typer.Option(metavar="FILE", help="Checkpoint to examine.")]
 Data = Annotated[
@@ -78,7 +81,10 @@ Device = Annotated[
 Seed = Annotated[int | None, typer.Option(metavar="N", help="Seed. [default: 0]")]
 Heal = Annotated[
     bool | None,
-    typer.Option("--heal/--no-heal", help="Also heal the pruned model, as a file of its own."),
+    typer.Option(
+        "--heal/--no-heal",
+        help="Also heal the pruned model, as a file of its own; where it needs that by default.",
+    ),
 ]
 Config = Annotated[
     Path | None, typer.Option(metavar="FILE.toml", help="Settings; options above win over it.")
@@ -105,4 +111,6 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="Path of a run, or its n
 
 def settings(parameters: dict[str, Any]) -> dict[str, Any]:
     """The settings among a command's parameters; None where not given."""
-    return {key: parameters[name] for name, key in SETTINGS.items() if name in parameters}
+    given = {key: parameters[name] for name, key in SETTINGS.items() if name in parameters}
+    return {key: WHEN.get(value, value) if key == "heal.when" else value
+            for key, value in given.items()}  # fmt: skip

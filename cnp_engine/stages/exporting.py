@@ -28,7 +28,7 @@ from cnp_engine.stages.delivery import (
     pruned,
     wanted_formats,
 )
-from cnp_engine.stages.healing import healing_of
+from cnp_engine.stages.healing import healing_of, load_healing
 from cnp_engine.stages.session import Session, load_summary
 from cnp_engine.state import RunState
 from cnp_engine.steps import result
@@ -43,8 +43,7 @@ def export(session: Session, request: Export) -> Iterator[Event]:
     check(session, k)
     folder = destination(store, request.to)
     own = folder == store.exports
-    heals = session.material.config.heal.enabled
-    names = _names(folder, wanted_formats(request.formats, heals), own)
+    names = _names(folder, wanted_formats(request.formats, _heals(session, k)), own)
     with _staging(folder) as staging:
         asked, delivered = _models(session, k, names, staging)
         healed = _healed(session, k, names, staging)
@@ -126,6 +125,16 @@ def _names(folder: Path, formats: Sequence[str], own: bool) -> tuple[str, ...]:
         ]  # fmt: skip
         formats = [*formats, *standing, "report"]
     return tuple(name for f, names in FILES.items() if f in formats for name in names)
+
+
+def _heals(session: Session, k: int) -> bool:
+    """Whether a healed model belongs to the files of ``k`` unless said otherwise.
+
+    One that the run has made does; it is made now only where the run always heals.
+    """
+    material = session.material
+    made = load_healing(material, session.scores.order_N, k)
+    return made is not None or material.config.heal.when == "always"
 
 
 def _unhealed(names: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Heal: the pruned model taught by the original, where the user wants it; a file of its own.
+"""Heal: the pruned model taught by the original, where that is called for; a file of its own.
 
 Gets ``Material`` only, as ``finding`` does. Whether the healed model is kept is decided on the
 images that chose, which taught it nothing.
@@ -16,7 +16,8 @@ from cnp_engine import codec, runtime
 from cnp_engine.algorithms.healing import HealPlan, gains, heal
 from cnp_engine.algorithms.overlay import SMALLEST, pruned_mask
 from cnp_engine.algorithms.pruning import Judge
-from cnp_engine.events import Event, Healed, StageStarted
+from cnp_engine.config import HealSettings
+from cnp_engine.events import CurvePoint, Event, Healed, StageStarted
 from cnp_engine.stages.material import Clock, Material, has, load, load_json, save, save_json
 from cnp_engine.stages.reversing import Triggers
 from cnp_engine.steps import result
@@ -46,6 +47,19 @@ class Healing:
             bool(self.tensors[f"{name}.weight"][mask == 0].any())
             for (name, _), mask in zip(material.layers, kept, strict=True)
         )
+
+
+def called_for(settings: HealSettings, pruned: CurvePoint) -> bool:
+    """Whether a run is to heal the model with as many neurons pruned as ``pruned`` has.
+
+    Left to the run: where nothing could be pruned, or the images that chose say that pruning has
+    cost clean answers or has left something of the backdoor.
+    """
+    free = pruned.label_free
+    if settings.when != "auto" or free.retention is None or free.residual is None:
+        return settings.when == "always"
+    kept, left = free.retention.value, free.residual.value
+    return pruned.k == 0 or kept < settings.retention or left > settings.residual
 
 
 def heal_stage(

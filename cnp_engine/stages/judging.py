@@ -47,6 +47,10 @@ class Curve:
     points: tuple[CurvePoint, ...]
     chosen: Chosen
 
+    def point(self, k: int) -> CurvePoint:
+        """The one at ``k``, which has to be on the curve."""
+        return next(point for point in self.points if point.k == k)
+
 
 def verdict(
     target: Target, config: RunConfig, reversed_: Sequence[TriggerReversed]

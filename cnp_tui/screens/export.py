@@ -72,9 +72,10 @@ class ExportScreen(RunScreen):
         with Body(id="body"):
             yield Static(id="what", markup=False)
             with Grid(id="formats"):
-                heals = self.link.run.config.heal.enabled
+                made = self.link.snapshot.state.healed
+                heals = self.link.run.config.heal.when == "always" or (made and made.kept)
                 for name in FORMATS:
-                    yield Check(name, heals or name != HEALED)
+                    yield Check(name, bool(heals) or name != HEALED)
             with Horizontal(id="where"):
                 yield Label("to")
                 yield Destination(self._seen, compact=True, id="to")

@@ -12,6 +12,7 @@ import pytest
 from cnp_engine import process, runs
 from cnp_engine.events import Event
 from cnp_engine.rundir import RunDirectory
+from cnp_tui import options
 from tests.engine.runs.tools import CANCELLED, FAILED, FINISHED, STARTED, config
 from tests.tui.tools import call
 
@@ -185,6 +186,16 @@ def test_runs_are_listed_with_how_they_stand(capfd: Capture, home: Path) -> None
     assert by_status["failed"]["error"] == FAILED.what
     assert "not TOML" in by_status["damaged"]["error"]
     assert by_status["created"]["begun"] is None
+
+
+@pytest.mark.parametrize(("given", "when"), [(True, "always"), (False, "never"), (None, None)])
+def test_healing_is_asked_for_or_ruled_out_or_left_to_the_run(
+    given: bool | None, when: str | None
+) -> None:
+    assert options.settings({"heal": given, "model": "m.pth"}) == {
+        "heal.when": when, "model": "m.pth",
+    }  # fmt: skip
+    assert options.settings({"seed": 1}) == {"seed": 1}
 
 
 def test_settings_are_listed(capfd: Capture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 import pytest
 from textual.widgets import Checkbox
@@ -35,10 +36,10 @@ KEPT = Healed(
 DROPPED = dataclasses.replace(KEPT, kept=False, measured=Measured(), path="")
 
 
-def healing(link: Recorded) -> Recorded:
-    """The same of a run that heals."""
+def healing(link: Recorded, when: Literal["auto", "always", "never"] = "always") -> Recorded:
+    """The same of a run that is told when to heal."""
     config = link.run.config
-    config = dataclasses.replace(config, heal=dataclasses.replace(config.heal, enabled=True))
+    config = dataclasses.replace(config, heal=dataclasses.replace(config.heal, when=when))
     link.run = RunDirectory(link.run.path, config, "digest")
     return link
 
@@ -111,9 +112,9 @@ def test_where_nothing_was_pruned_it_is_held_against_the_checkpoint() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("heals", [False, True])
-async def test_the_stage_is_listed_where_the_run_has_it(heals: bool) -> None:
+async def test_the_stage_is_listed_unless_it_is_ruled_out(heals: bool) -> None:
     link = recorded("demo", upto="sweep")
-    app = Alone(healing(link) if heals else link, "run")
+    app = Alone(healing(link, "auto" if heals else "never"), "run")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         shown = app.screen.query(Stages).first().render().plain.split("\n")

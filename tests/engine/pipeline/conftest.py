@@ -22,6 +22,7 @@ SHORT = (
     "reversal.steps=6", "reversal.batch=4", "reversal.restarts=2",
     "masks.rounds=3", "masks.batches=2", "masks.batch=16", "masks.early_stop=false",
     "masks.order_limit=2", "sweep.max_fraction=0.008", "normalize=none", "sweep.measured_points=0",
+    "heal.when=never",
 )  # fmt: skip
 """A schedule that passes through everything in seconds; its figures mean nothing."""
 

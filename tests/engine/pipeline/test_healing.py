@@ -11,11 +11,21 @@ import torch
 
 from cnp_engine.actions import export_run, report_run
 from cnp_engine.commands import Export
+from cnp_engine.config import HealSettings
 from cnp_engine.errors import SettingInvalid
-from cnp_engine.events import Healed, Remeasured, StageFinished, StageStarted
+from cnp_engine.events import (
+    CurvePoint,
+    Event,
+    Healed,
+    LabelFree,
+    Rate,
+    Remeasured,
+    StageFinished,
+    StageStarted,
+)
 from cnp_engine.models.checkpoint import file_digest, read_checkpoint
 from cnp_engine.rundir import CONFIG, RunDirectory
-from cnp_engine.stages.healing import load_healing
+from cnp_engine.stages.healing import called_for, load_healing
 from cnp_engine.stages.session import reopen
 from tests.engine.pipeline.conftest import TARGETED, demo_config, drive, finished
 from tests.engine.pipeline.test_viewed import Run, ask, state
@@ -40,7 +50,7 @@ def change(run: RunDirectory, text: str) -> None:
 @pytest.fixture(scope="module")
 def healed(few: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A run that heals in a few steps and has come to its end."""
-    sets = (*TARGETED, f"data={few}", "heal.enabled=true", "heal.steps=40", "heal.batch=16")
+    sets = (*TARGETED, f"data={few}", "heal.when=always", "heal.steps=40", "heal.batch=16")
     place = tmp_path_factory.mktemp("runs") / "healed"
     store = RunDirectory.create(place, demo_config("demo_model.pth", *sets))
     drive(store)
@@ -82,6 +92,38 @@ def test_a_run_that_does_not_heal_says_nothing_of_it(whole: Run) -> None:
     assert not any(isinstance(event, Healed) for event in events)
     assert finished(events).summary["healed"] is None
     assert not any((store.exports / name).exists() for name in HEALED)
+
+
+def point(k: int, retention: float, residual: float) -> CurvePoint:
+    """A point of a curve."""
+    free = LabelFree(Rate(retention, 300, 0.0, 1.0), Rate(residual, 260, 0.0, 1.0))
+    return CurvePoint(k, 0.1, free)
+
+
+@pytest.mark.parametrize(
+    ("pruned", "called"),
+    [
+        (point(12, 0.97, 0.01), False),
+        (point(12, 0.95, 0.05), False),
+        (point(12, 0.94, 0.01), True),
+        (point(12, 0.97, 0.06), True),
+        (point(0, 1.0, 0.99), True),
+    ],
+)
+def test_a_run_heals_by_itself_where_pruning_falls_short(pruned: CurvePoint, called: bool) -> None:
+    assert called_for(HealSettings(), pruned) is called
+    assert called_for(HealSettings(when="always"), pruned)
+    assert not called_for(HealSettings(when="never"), pruned)
+
+
+def test_a_model_that_pruning_has_repaired_is_not_healed(
+    repaired: tuple[RunDirectory, list[Event]],
+) -> None:
+    """The demo's, with every setting as it comes."""
+    store, events = repaired
+    assert store.config.heal.when == "auto"
+    assert not any(isinstance(e, StageStarted) and e.stage == "heal" for e in events)
+    assert finished(events).summary["healed"] is None
 
 
 def test_any_number_of_neurons_is_healed_on_request(run: RunDirectory) -> None:
@@ -141,7 +183,7 @@ def test_where_nothing_is_pruned_the_checkpoint_itself_is_healed(few: Path, tmp_
         f"data={few}",
         "sweep.noise=1.0",
         "sweep.price=0.0",
-        "heal.enabled=true",
+        "heal.when=auto",
         "heal.steps=40",
     )
     store = RunDirectory.create(tmp_path / "run", demo_config("demo_model.pth", *sets))

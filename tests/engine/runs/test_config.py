@@ -135,6 +135,13 @@ def test_toml_keeps_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
             assert f"{key.rpartition('.')[2]} = " in config.to_toml()
 
 
+@pytest.mark.parametrize(("enabled", "when"), [("true", "always"), ("false", "never")])
+def test_settings_of_an_earlier_version_are_read(enabled: str, when: str) -> None:
+    text = f'model = "m.pth"\ndata = "demo"\n[heal]\nenabled = {enabled}\nsteps = 100\n'
+    config = RunConfig.from_toml(text)
+    assert (config.heal.when, config.heal.steps) == (when, 100)
+
+
 def test_the_digest_tells_every_setting_apart_and_nothing_else() -> None:
     base = build()
     assert build().digest() == base.digest()
