@@ -130,8 +130,8 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
     """Every stage that takes steps, with its bound."""
     import torch
 
-    from cnp_engine.algorithms.reversal import ReversalPlan, Trigger
     from cnp_engine.algorithms.target import searched
+    from cnp_engine.algorithms.triggers import Patch, ReversalPlan
     from cnp_engine.events import TargetRanked
     from cnp_engine.stages import finding, reversing
 
@@ -158,7 +158,7 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
     draws = torch.Generator().manual_seed(0)
     pattern = torch.rand(material.optimise.shape[1:], generator=draws).to(material.optimise)
     # The work is the same whatever the trigger shows.
-    trigger = Trigger("patch", 0, pattern, torch.full_like(pattern[0], 0.1))
+    trigger = Patch(0, pattern, torch.full_like(pattern[0], 0.1))
     strong = [(trigger, 1.0)] * reversal.restarts
     yield pair(
         "masks", masks.batch, masks.rounds * masks.batches,

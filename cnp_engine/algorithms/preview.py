@@ -7,7 +7,7 @@ import base64
 import torch
 import torch.nn.functional as F
 
-from cnp_engine.algorithms.reversal import Trigger
+from cnp_engine.algorithms.triggers import Trigger
 from cnp_engine.events import TriggerPreview
 
 LARGEST = 64

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers, pruned_mask
 from cnp_engine.algorithms.rates import share
-from cnp_engine.algorithms.reversal import Trigger
+from cnp_engine.algorithms.triggers import Trigger
 from cnp_engine.events import LabelFree, Rate
 
 Strong = tuple[Trigger, float]

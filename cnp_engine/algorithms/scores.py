@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.reversal import Trigger
+from cnp_engine.algorithms.triggers import Trigger
 from cnp_engine.events import Progress
 
 LOW, HIGH = 0.25, 0.75

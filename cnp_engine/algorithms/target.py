@@ -20,15 +20,19 @@ from torch import Tensor
 
 from cnp_engine.algorithms import waves
 from cnp_engine.algorithms.overlay import MaskedNetwork, Perturbation
-from cnp_engine.algorithms.reversal import SIZES, Family, Found, ReversalPlan, Trigger, reverse
+from cnp_engine.algorithms.reversal import reverse
+from cnp_engine.algorithms.triggers import (
+    KINDS,
+    SEARCHES,
+    Family,
+    Found,
+    Patch,
+    ReversalPlan,
+    Trigger,
+    Wave,
+)
+from cnp_engine.algorithms.triggers.warp import FAR
 from cnp_engine.events import Event, TargetRow, TargetSizes, finite
-
-FAMILIES: tuple[Family, ...] = ("patch", "blend", "warp", "wave")
-SEARCHED: tuple[Family, ...] = ("patch", "blend", "warp")
-"""Those that are searched by gradient."""
-
-FAR = 2.0
-"""Pixels of displacement that count as no warp found: what works only then has ruined the image."""
 
 AT_ONCE = 16
 """Searches in one batch."""
@@ -61,7 +65,7 @@ class Ranking:
     def strongest_family(self, target: int) -> tuple[Family, ...]:
         """The family in which a class stands out most, for a class that is followed regardless."""
         row = next(row for row in self.rows if row.index == target)
-        return (max(FAMILIES, key=lambda family: row.signals.get(f"{family}_octaves") or 0.0),)
+        return (max(KINDS, key=lambda family: row.signals.get(f"{family}_octaves") or 0.0),)
 
 
 def outlier(sizes: Sequence[float]) -> list[float]:
@@ -84,14 +88,15 @@ def outlier(sizes: Sequence[float]) -> list[float]:
 
 
 def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
-    """Median trigger of all other classes, as ``SIZES`` has it; None where unknown.
+    """Median trigger of all other classes, in the family's measure; None where unknown.
 
     Waves are not compared by size.
     """
-    if family == "wave":
+    if family not in SEARCHES:
         return None
     others = (row for row in rows if row.index != index)
-    sizes = [row.mask_l1 if family == "patch" else row.signals.get(SIZES[family]) for row in others]
+    measured, name = family == Patch.family, KINDS[family].measure
+    sizes = [row.mask_l1 if measured else row.signals.get(name) for row in others]
     known = [size for size in sizes if size is not None]
     return statistics.median(known) if known else None
 
@@ -123,7 +128,7 @@ def rank_classes(
     votes = neuron_votes(network, images_BCHW, eps, generator)
     sizes = {search.family: search.sizes for search in searches}
     found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
-    found |= {("wave", t): peak.trigger for t, peak in enumerate(peaks)}
+    found |= {(Wave.family, t): peak.trigger for t, peak in enumerate(peaks)}
     return rank(names, sizes, votes.tolist(), found, threshold, peaks)
 
 
@@ -134,19 +139,17 @@ def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]
 
 
 def _searches(classes: int, plan: ReversalPlan, restarts: int, at_once: int) -> list[_Search]:
-    # a blend converges from anywhere; a patch of a few pixels, or a warp, may be missed
     return [
-        _Search(family, classes, plan, 1 if family == "blend" else restarts, at_once)
-        for family in SEARCHED
+        _Search(family, classes, plan, restarts if kind.restarts else 1, at_once)
+        for family, kind in SEARCHES.items()
     ]
 
 
 class _Search:
     """The smallest trigger of every class in one family.
 
-    With restarts each has half of the steps, and every class goes on from its best: a class that
-    stands out does so early, unless its start was unlucky. All go on, for sizes are compared; but
-    not warps, which are found within a third of the steps or never, and compared with ``FAR``.
+    With restarts each has a share of the steps, and every class goes on from its best: a class that
+    stands out does so early, unless its start was unlucky. All go on, for sizes are compared.
     """
 
     def __init__(
@@ -155,13 +158,13 @@ class _Search:
         self.family: Family = family
         self.sizes: list[float] = []
         self.triggers: list[Trigger] = []
-        share = 3 if family == "warp" else 2  # a third shows whether there is one
-        early = plan.steps if restarts == 1 else max(1, plan.steps // share)
+        kind = SEARCHES[family]
+        early = plan.steps if restarts == 1 else max(1, plan.steps // kind.early)
         self._first = replace(plan, steps=early)
         self._rest = replace(plan, steps=plan.steps - early)
         self._groups = _even([c for c in range(classes) for _ in range(restarts)], at_once)
         self._classes = classes
-        goes_on = self._rest.steps > 0 and family != "warp"
+        goes_on = self._rest.steps > 0 and kind.goes_on
         self._last = _even(range(classes), at_once) if goes_on else []
         self.steps = early * len(self._groups) + self._rest.steps * len(self._last)
 
@@ -246,7 +249,7 @@ def rank(
     """
     octaves = {family: outlier(_comparable(family, values)) for family, values in sizes.items()}
     if peaks:
-        octaves["wave"] = [peak.octaves for peak in peaks]
+        octaves[Wave.family] = [peak.octaves for peak in peaks]
     rows = []
     for index, name in enumerate(names):
         best = max(values[index] for values in octaves.values())
@@ -254,14 +257,16 @@ def rank(
             f"{family}_octaves": round(values[index], 4) for family, values in octaves.items()
         }
         if peaks:
-            signals["wave"] = round(peaks[index].share, 4)
-        signals |= {SIZES[f]: finite(v[index]) for f, v in sizes.items() if f != "patch"}
+            signals[Wave.measure] = round(peaks[index].share, 4)
+        signals |= {
+            KINDS[f].measure: finite(v[index]) for f, v in sizes.items() if f != Patch.family
+        }
         rows.append(
             TargetRow(
                 index=index,
                 name=name,
                 score=best,
-                mask_l1=finite(sizes["patch"][index]),
+                mask_l1=finite(sizes[Patch.family][index]),
                 anomaly=best,
                 votes=float(votes[index]),
                 signals=signals,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
-from cnp_engine.algorithms.reversal import Found, Trigger
+from cnp_engine.algorithms.triggers import Found, Trigger, Wave
 from cnp_engine.events import Progress, Stage
 
 AMPLITUDE = 32 / 255
@@ -67,9 +67,9 @@ def wave(frequency: Frequency, phase: float, height: int, width: int) -> Tensor:
     return torch.sin(2 * math.pi * (down + across) + phase)
 
 
-def as_trigger(target: int, wave_HW: Tensor, amplitude: float) -> Trigger:
+def as_trigger(target: int, wave_HW: Tensor, amplitude: float) -> Wave:
     pattern = (0.5 + 0.5 * wave_HW).expand(3, -1, -1).contiguous()
-    return Trigger("wave", target, pattern, torch.full_like(wave_HW, amplitude))
+    return Wave(target, pattern, torch.full_like(wave_HW, amplitude))
 
 
 def peaks(

@@ -18,9 +18,9 @@ from cnp_engine.algorithms.contrastive import (
     optimise_masks,
 )
 from cnp_engine.algorithms.pruning import Strong
-from cnp_engine.algorithms.reversal import Family, ReversalPlan
 from cnp_engine.algorithms.scores import NeuronScores, leave_one_out, score
 from cnp_engine.algorithms.target import Ranking, rank_by_votes, rank_classes
+from cnp_engine.algorithms.triggers import Family, ReversalPlan
 from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     Event,

@@ -17,16 +17,16 @@ from cnp_engine.algorithms import waves
 from cnp_engine.algorithms.overlay import answers
 from cnp_engine.algorithms.preview import preview
 from cnp_engine.algorithms.pruning import NOTHING, Strong
-from cnp_engine.algorithms.reversal import (
+from cnp_engine.algorithms.reversal import reverse, success
+from cnp_engine.algorithms.target import median_of_others
+from cnp_engine.algorithms.triggers import (
+    SEARCHES,
     Family,
     Found,
     ReversalPlan,
-    Trigger,
-    reverse,
+    made,
     smallest,
-    success,
 )
-from cnp_engine.algorithms.target import median_of_others
 from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     Event,
@@ -46,9 +46,6 @@ WEAK = 0.9
 
 GROWN_WAVE = 1.5
 """A wave that judges what is left is so many times as high as the weakest that works."""
-
-STRONGEST_BLEND = 0.2
-"""A blend is never stamped stronger than this (METHOD section 7: Blended uses 0.15 to 0.2)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +89,7 @@ def trigger_stage(material: Material, target: Target) -> Generator[Event, None, 
     previews: list[TriggerPreview] = []
     for index, family in jobs:
         found = yield from plans.smallest(index, family)
-        strong += strengthened(found, family, config.reversal.boost)
+        strong += strengthened(found, config.reversal.boost)
         events.append(_reversed(material, found))
         previews.append(preview(smallest(found)))
         yield previews[-1]
@@ -120,7 +117,7 @@ class _Searches:
         self.total = self._plan.steps * jobs * (2 if self._settings.grown else 1)
 
     def smallest(self, target: int, family: Family) -> Generator[Event, None, Found]:
-        if family == "wave":
+        if family not in SEARCHES:
             return (yield from self._wave(target))
         wanted = [target] * self._settings.restarts
         return (yield from self._search(f"trigger/{target}/{family}", wanted, family, self._plan))
@@ -132,7 +129,7 @@ class _Searches:
         wanted = [target] * self._settings.grown
         if not wanted:
             return []
-        if family == "wave":
+        if family not in SEARCHES:
             self._begun += self._plan.steps
             return [(smallest(self._waves[target]), GROWN_WAVE)]  # it has no size to grow to
         plan = replace(self._plan, budget=size)
@@ -175,8 +172,7 @@ def grown_size(ranking: Sequence[TargetRow], target: int, found: Found) -> float
     """
     own = min(found.sizes)
     if not math.isfinite(own):  # nothing worked: what there is
-        trigger = found.triggers[0]
-        own = trigger.mask_l1 if trigger.family == "patch" else float(trigger.mask_HW.max())
+        own = found.triggers[0].size
     others = median_of_others(ranking, target, found.triggers[0].family)
     return own if others is None else max(own, math.sqrt(own * others))
 
@@ -201,23 +197,13 @@ def _plan(config: RunConfig) -> ReversalPlan:
     )  # fmt: skip
 
 
-def strengthened(found: Found, family: Family, boost: float) -> list[Strong]:
-    """Each restart at a strength of its own.
-
-    A reversed trigger is the weakest that works; the planted one is stronger, and neurons that
-    carry only the surplus have to show too.
-    """
+def strengthened(found: Found, boost: float) -> list[Strong]:
+    """Each restart at a strength of its own, as its family has it; none with a ``boost`` of 1."""
     count = len(found.triggers)
-    if boost == 1.0 or family == "warp":  # the weakest warp that works is not weaker than WaNet's
-        return [(trigger, 1.0) for trigger in found.triggers]
-    if family in ("patch", "wave"):
-        factors = [boost ** (i / max(1, count - 1)) for i in range(count)]
-        return list(zip(found.triggers, factors, strict=True))
-    strong = []
-    for number, trigger in enumerate(found.triggers):
-        strength = max(float(trigger.mask_HW.max()), 1e-3)
-        strong.append((trigger, max(1.0, min(boost * (number + 1), STRONGEST_BLEND / strength))))
-    return strong
+    return [
+        (trigger, 1.0 if boost == 1.0 else trigger.strength(number, count, boost))
+        for number, trigger in enumerate(found.triggers)
+    ]
 
 
 def _reversed(material: Material, found: Found) -> TriggerReversed:
@@ -249,7 +235,7 @@ def load_triggers(material: Material) -> Triggers:
 
     def strong(number: int, one: dict[str, Any]) -> Strong:
         pattern, mask = tensors[f"{number}.pattern"], tensors[f"{number}.mask"]
-        trigger = Trigger(one["family"], one["target"], pattern.to(device), mask.to(device))
+        trigger = made(one["family"], one["target"], pattern.to(device), mask.to(device))
         return trigger, float(one["strength"])
 
     read = [(strong(number, one), one.get("grown")) for number, one in enumerate(about["triggers"])]

@@ -14,7 +14,7 @@ from cnp_engine.algorithms.contrastive import (
     optimise_masks,
 )
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.reversal import Trigger
+from cnp_engine.algorithms.triggers import Patch, Trigger
 from tests.engine.algorithms.nets import TARGET, checkerboard, generator
 
 Strong = tuple[Trigger, float]
@@ -49,7 +49,7 @@ def planted_trigger(size: int = 8) -> Strong:
     mask, pattern = torch.zeros(size, size), torch.zeros(3, size, size)
     mask[-3:, -3:] = 1
     pattern[:, -3:, -3:] = checkerboard(3)
-    return Trigger("patch", TARGET, pattern, mask), 1.0
+    return Patch(TARGET, pattern, mask), 1.0
 
 
 def some_triggers(size: int = 8) -> list[Strong]:
@@ -57,7 +57,7 @@ def some_triggers(size: int = 8) -> list[Strong]:
     draws = generator(11)
     return [
         (
-            Trigger("patch", 1, torch.rand((3, size, size), generator=draws),
+            Patch(1, torch.rand((3, size, size), generator=draws),
                     0.6 * torch.rand((size, size), generator=draws)),
             strength,
         )
@@ -70,7 +70,7 @@ def checkerboard_trigger() -> Trigger:
     pattern_CHW, mask_HW = torch.zeros(3, 8, 8), torch.zeros(8, 8)
     pattern_CHW[:, -3:, -3:] = checkerboard(3)
     mask_HW[-3:, -3:] = 1
-    return Trigger("patch", TARGET, pattern_CHW, mask_HW)
+    return Patch(TARGET, pattern_CHW, mask_HW)
 
 
 def optimise(

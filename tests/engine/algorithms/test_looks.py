@@ -8,16 +8,9 @@ import pytest
 import torch
 
 from cnp_engine.algorithms.preview import preview
-from cnp_engine.algorithms.reversal import (
-    LOOK_EVERY,
-    Family,
-    Found,
-    ReversalPlan,
-    Trigger,
-    reverse,
-    smallest,
-)
+from cnp_engine.algorithms.reversal import LOOK_EVERY, reverse
 from cnp_engine.algorithms.target import rank_classes
+from cnp_engine.algorithms.triggers import Family, Found, Patch, ReversalPlan, smallest
 from cnp_engine.events import Event, Progress, TargetSizes, TriggerPreview
 from tests.engine.algorithms.drive import finish, result
 from tests.engine.algorithms.nets import TARGET, coloured, generator, planted
@@ -96,7 +89,7 @@ def test_a_picture_is_small(size: tuple[int, int], wanted: tuple[int, int]) -> N
     height, _ = size
     mask = torch.zeros(size)
     mask[: height // 2] = 1
-    trigger = Trigger("patch", 2, torch.full((3, *size), 0.5), mask)
+    trigger = Patch(2, torch.full((3, *size), 0.5), mask)
     picture = preview(trigger)
     assert (picture.target, picture.height, picture.width) == (2, *wanted)
     rgba = torch.tensor(list(base64.b64decode(picture.rgba))).view(*wanted, 4)

@@ -15,7 +15,7 @@ from cnp_engine.algorithms.pruning import (
     pruned_neurons,
     sweep_counts,
 )
-from cnp_engine.algorithms.reversal import Trigger
+from cnp_engine.algorithms.triggers import Blend, Patch
 from cnp_engine.events import Rate
 from tests.engine.algorithms.masks import checkerboard_trigger, some_triggers
 from tests.engine.algorithms.nets import (
@@ -108,7 +108,7 @@ def brute_force(
 def test_a_point_is_what_brute_force_counts(k: int, worst_first: bool) -> None:
     """Triggers of two targets; the worst residual and the worst recovery are told."""
     module, x = TinyNet(), images(20)
-    darkness = Trigger("blend", 2, torch.zeros(3, 8, 8), torch.full((8, 8), 0.5))
+    darkness = Blend(2, torch.zeros(3, 8, 8), torch.full((8, 8), 0.5))
     triggers = [some_triggers()[0], (darkness, 1.0)][:: 1 if worst_first else -1]
     order_N = torch.randperm(12, generator=generator(4))
     network, before = masked(module), Untouched(module)
@@ -155,7 +155,7 @@ def test_where_there_is_nothing_to_count() -> None:
     none = Judge(planted(), x, []).point(0, torch.arange(8))
     assert none.residual == none.recovery == NOTHING
     # beside a trigger that does count, the empty one is no worst recovery
-    other = (Trigger("patch", 3, torch.zeros(3, 8, 8), torch.zeros(8, 8)), 1.0)
+    other = (Patch(3, torch.zeros(3, 8, 8), torch.zeros(8, 8)), 1.0)
     both = Judge(planted(), own, [trigger, other]).point(0, torch.arange(8))
     assert (both.residual.value, both.residual.n) == (0.0, 10)
     assert (both.recovery.value, both.recovery.n) == (1.0, 10)

@@ -13,14 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from cnp_engine.algorithms.overlay import answers
-from cnp_engine.algorithms.reversal import (
-    Family,
-    ReversalPlan,
-    Trigger,
-    draw,
-    reverse,
-    success,
-)
+from cnp_engine.algorithms.reversal import draw, reverse, success
+from cnp_engine.algorithms.triggers import Blend, Family, ReversalPlan
 from tests.engine.algorithms.drive import finish, result
 from tests.engine.algorithms.masks import checkerboard_trigger
 from tests.engine.algorithms.nets import (
@@ -266,7 +260,7 @@ def test_progress_is_placed_within_its_stage() -> None:
     [(0.0, 0.5), (0.5, 0.6), (1.0, 0.7), (2.0, 0.9), (2.5, 1.0), (9.0, 1.0)],
 )
 def test_strength_scales_the_mask_up_to_one(strength: float, wanted: float) -> None:
-    trigger = Trigger("blend", 0, torch.ones(3, 2, 2), torch.full((2, 2), 0.4))
+    trigger = Blend(0, torch.ones(3, 2, 2), torch.full((2, 2), 0.4))
     stamped = trigger.stamp(torch.full((2, 3, 2, 2), 0.5), strength)
     torch.testing.assert_close(stamped, torch.full((2, 3, 2, 2), wanted))
     assert trigger.mask_l1 == pytest.approx(1.6)

@@ -10,9 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from cnp_engine.algorithms.reversal import Family, ReversalPlan, Trigger
 from cnp_engine.algorithms.target import (
-    FAMILIES,
     Ranking,
     ascend,
     median_of_others,
@@ -22,6 +20,7 @@ from cnp_engine.algorithms.target import (
     rank_by_votes,
     rank_classes,
 )
+from cnp_engine.algorithms.triggers import KINDS, Family, Patch, ReversalPlan
 from cnp_engine.algorithms.waves import frequencies
 from cnp_engine.events import Progress, TargetRow
 from tests.engine.algorithms.drive import finish
@@ -181,7 +180,7 @@ def test_the_planted_class_is_the_suspect(restarts: int, at_once: int) -> None:
     assert ranking.suspects == (TARGET,)
     assert ranking.families[TARGET] == ("patch", "blend")
     assert ranking.margin > 2
-    assert set(ranking.found) == {(family, t) for family in FAMILIES for t in range(4)}
+    assert set(ranking.found) == {(family, t) for family in KINDS for t in range(4)}
     for (family, t), trigger in ranking.found.items():
         assert (trigger.family, trigger.target) == (family, t)
 
@@ -245,7 +244,7 @@ def test_by_votes_a_class_is_always_named() -> None:
 
 
 def test_a_trigger_stamps_what_the_formula_says() -> None:
-    trigger = Trigger("patch", 0, torch.rand((3, 4, 4), generator=generator(1)),
+    trigger = Patch(0, torch.rand((3, 4, 4), generator=generator(1)),
                       torch.rand((4, 4), generator=generator(2)))  # fmt: skip
     x = images(2, size=4)
     got, pattern, mask = array(trigger.stamp(x)), array(trigger.pattern_CHW), array(trigger.mask_HW)

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.reversal import ReversalPlan, Trigger, reverse, warped
-from cnp_engine.algorithms.target import FAR, rank, rank_classes
+from cnp_engine.algorithms.reversal import reverse
+from cnp_engine.algorithms.target import rank, rank_classes
+from cnp_engine.algorithms.triggers import ReversalPlan, Warp
+from cnp_engine.algorithms.triggers.warp import FAR, warped
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import generator
 
@@ -119,7 +121,7 @@ def test_warps_that_ruin_the_image_are_no_evidence() -> None:
 
 
 def test_a_warp_has_no_pattern_of_its_own_to_boost() -> None:
-    still = Trigger("warp", 0, torch.full((3, 4, 4), 0.5), torch.ones(4, 4))
+    still = Warp(0, torch.full((3, 4, 4), 0.5), torch.ones(4, 4))
     x = torch.rand((1, 3, 4, 4), generator=generator(1))
     torch.testing.assert_close(still.stamp(x, 2.0), x)
     assert still.mask_l1 == 0

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from cnp_engine import runtime
-from cnp_engine.algorithms.reversal import ReversalPlan
 from cnp_engine.algorithms.target import rank_classes
+from cnp_engine.algorithms.triggers import ReversalPlan
 from cnp_engine.config import RunConfig
 from cnp_engine.data.preprocessing import KNOWN
 from cnp_engine.data.sources import open_source

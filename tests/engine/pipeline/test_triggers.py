@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cnp_engine.algorithms.reversal import Family, Found, Trigger
+from cnp_engine.algorithms.triggers import Family, Found, Trigger, made
 from cnp_engine.events import TargetRow
 from cnp_engine.stages.reversing import Triggers, grown_size
 
 
 def trigger(family: Family = "patch", target: int = 0, strength: float = 0.5) -> Trigger:
-    return Trigger(family, target, torch.zeros(3, 8, 8), torch.full((8, 8), strength))
+    return made(family, target, torch.zeros(3, 8, 8), torch.full((8, 8), strength))
 
 
 def rows(patch: list[float | None], blend: list[float | None]) -> list[TargetRow]:

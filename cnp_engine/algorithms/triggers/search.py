@@ -1,0 +1,189 @@
+"""A batched search for the smallest triggers of one family: its state, and what a step does.
+
+Several (class, restart) pairs at once, each independent of the others. ``algorithms.reversal`` has
+the loop. Each family says how its triggers are parameterised, stamped, measured and made smaller.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from cnp_engine.algorithms.triggers.base import Trigger
+
+OVER, UNDER = 1.15, 1 / 1.15
+"""Factors a step on the weight of a trigger's size over and under a budget."""
+
+
+@dataclass(frozen=True)
+class ReversalPlan:
+    """How triggers are searched. ``steps`` Adam steps of ``batch`` images for each trigger.
+
+    With a ``budget`` (in the family's measure) a trigger is not made as small as works: it grows up
+    to that size as long as it gets stronger by it. The last state counts, whatever its success.
+    """
+
+    steps: int
+    batch: int
+    lr: float = 0.1
+    success: float = 0.95
+    weight: float = 0.01
+    adapt: bool = True
+    flip: bool = True
+    uniform_start: bool = False
+    budget: float | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Triggers in the order asked for; ``sizes`` in their measure, inf where none worked."""
+
+    triggers: tuple[Trigger, ...]
+    sizes: tuple[float, ...]
+    steps: int
+
+
+def smallest(found: Found) -> Trigger:
+    """The smallest trigger that works; a failed search has infinite size."""
+    return min(zip(found.sizes, found.triggers, strict=True), key=lambda pair: pair[0])[1]
+
+
+class Search(ABC):
+    """Parameters and best results over T (class, restart) pairs.
+
+    ``restarts``: whether a ranking gives each class more than one start; ``early``: the share of
+    its steps (one part of so many) that shows whether there is anything; ``goes_on``: whether the
+    rest of the steps is worth taking after that.
+    """
+
+    trigger: ClassVar[type[Trigger]]
+    restarts: ClassVar[bool] = True
+    early: ClassVar[int] = 2
+    goes_on: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        targets: Sequence[int],
+        shape: torch.Size,
+        plan: ReversalPlan,
+        generator: torch.Generator,
+        device: torch.device,
+        start: Sequence[Trigger] = (),
+    ) -> None:
+        self.targets_T = torch.tensor(list(targets), device=device)
+        self.plan = plan
+        self.wanted = self.wants(plan)
+        noise = torch.rand((len(targets), *shape), generator=generator)
+        self.pattern, self.mask = (
+            part.to(device, copy=True)
+            for part in (self.go_on(start) if start else self.begin(noise, generator))
+        )
+        self.best_pattern, self.best_mask = self.pattern.clone(), self.mask.clone()
+        for learned in self.parameters():
+            learned.requires_grad_()
+        self.weight_T = torch.full((len(targets),), plan.weight, device=device)
+        self.success_T = torch.zeros(len(targets), device=device)
+        self.best_T = torch.full((len(targets),), float("inf"), device=device)
+
+    @abstractmethod
+    def begin(self, noise_TCHW: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Pattern and mask, one each for every pair, to start from; ``noise_TCHW`` in [0, 1)."""
+
+    def go_on(self, start: Sequence[Trigger]) -> tuple[Tensor, Tensor]:
+        """The same from triggers that were found."""
+        raise NotImplementedError(f"a {self.trigger.family} comes to the same from any start")
+
+    def wants(self, plan: ReversalPlan) -> float:
+        """Success wanted of a trigger."""
+        return plan.success
+
+    def parameters(self) -> list[Tensor]:
+        """What learns."""
+        return [self.pattern]
+
+    @abstractmethod
+    def stamp(self, images_BCHW: Tensor) -> Tensor:
+        """(T * B, C, H, W), trigger by trigger."""
+
+    @abstractmethod
+    def size_T(self) -> Tensor:
+        """In the family's measure."""
+
+    def cost_T(self, loss_T: Tensor, size_T: Tensor) -> Tensor:
+        """What is minimised: the loss of each pair and its size, weighted."""
+        return loss_T + self.weight_T * size_T
+
+    def improved(self, success_T: Tensor, size_T: Tensor) -> Tensor:
+        """Where a pair's trigger works as wanted and is smaller than its best, (T,) of bool."""
+        return (self.success_T >= self.wanted) & (size_T < self.best_T)
+
+    @torch.no_grad()
+    def keep_best(self, success_T: Tensor, first: bool) -> None:
+        """Remember the smallest trigger whose running success is as wanted."""
+        self.success_T = success_T if first else 0.8 * self.success_T + 0.2 * success_T
+        size_T = self.size_T()
+        better_T = self.improved(success_T, size_T)
+        self.best_T = torch.where(better_T, size_T, self.best_T)
+        where = better_T.view(-1, 1, 1, 1)
+        self.best_pattern = torch.where(where, self.pattern, self.best_pattern)
+        self.best_mask = torch.where(where, self.mask, self.best_mask)
+
+    @torch.no_grad()
+    def tighten(self) -> None:
+        """Ask for a smaller trigger where it works too well, allow a larger one where it fails.
+
+        With a budget: a smaller one where it is over the budget, a larger one where it is under.
+        """
+        if self.plan.budget is not None:
+            factor = torch.where(self.size_T() > self.plan.budget, OVER, UNDER)
+            self.weight_T = (self.weight_T * factor).clamp(1e-5, 0.5)
+            return
+        self.adapt(
+            self.success_T > self.wanted + 0.4 * (1 - self.wanted),
+            self.success_T < self.wanted - 0.05,
+        )
+
+    @abstractmethod
+    def adapt(self, works_T: Tensor, fails_T: Tensor) -> None:
+        """The same by what works too well and what fails."""
+
+    @torch.no_grad()
+    def clamp(self) -> None:
+        """Back into what can be stamped."""
+        self.pattern.clamp_(0, 1)
+        self.mask.clamp_(0, 1)
+
+    def drawn(self, pattern: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Parameters as triggers of the family keep them: (T, C, H, W), (T, 1, H or 1, W or 1)."""
+        return pattern, mask
+
+    def result(self, adapt: bool, steps: int) -> Found:
+        """The smallest successful trigger of each pair; the last state where none succeeded."""
+        never_T = torch.isinf(self.best_T)
+        use_last = (never_T if adapt else torch.ones_like(never_T)).view(-1, 1, 1, 1)
+        pattern, mask = self.drawn(
+            torch.where(use_last, self.pattern, self.best_pattern).detach(),
+            torch.where(use_last, self.mask, self.best_mask).detach(),
+        )
+        sizes = self.best_T if adapt else self.size_T().detach()
+        triggers = tuple(
+            self.trigger(int(t), p.clone(), m.expand(1, *p.shape[-2:])[0].clone())
+            for t, p, m in zip(self.targets_T, pattern, mask, strict=True)
+        )
+        return Found(triggers, tuple(sizes.tolist()), steps)
+
+
+def mixed(images_BCHW: Tensor, pattern_TCHW: Tensor, mask_T1HW: Tensor) -> Tensor:
+    """(1 - mask) x + mask pattern for every pair and image: (T * B, C, H, W)."""
+    mask, pattern = mask_T1HW[:, None], pattern_TCHW[:, None]
+    return (images_BCHW[None] * (1 - mask) + pattern * mask).flatten(0, 1)
+
+
+def near_grey(noise_TCHW: Tensor) -> Tensor:
+    """A start that is no pattern yet."""
+    return 0.5 + 0.2 * (noise_TCHW - 0.5)
