@@ -30,7 +30,10 @@ HEAD = 12
 
 
 class Stages(Widget, can_focus=True):
-    """The stage at work is followed until another is chosen; choosing it again follows."""
+    """The stage at work is followed until another is chosen; choosing it again follows.
+
+    ``stages`` are listed from the start, any other from when it begins.
+    """
 
     DEFAULT_CSS = """
     Stages { height: auto; padding: 0 1; }
@@ -63,7 +66,7 @@ class Stages(Widget, can_focus=True):
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self._stages = stages
+        self._sure = self._stages = stages
         self._state = RunState()
         self._at_work = True
         self._chosen: Stage | None = None
@@ -77,6 +80,11 @@ class Stages(Widget, can_focus=True):
     def update(self, state: RunState, at_work: bool = True) -> None:
         """``at_work``: whether a worker is there, so that what is left can be told."""
         self._state, self._at_work = state, at_work
+        begun = {stage for stage in STAGES if state.stages[stage].status != "waiting"}
+        stages = tuple(stage for stage in STAGES if stage in begun or stage in self._sure)
+        if stages != self._stages:
+            self._stages = stages
+            self.refresh(layout=True)
         self._paint()
 
     def choose(self, stage: Stage | None) -> None:

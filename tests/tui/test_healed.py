@@ -112,20 +112,21 @@ def test_where_nothing_was_pruned_it_is_held_against_the_checkpoint() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("heals", [False, True])
-async def test_the_stage_is_listed_unless_it_is_ruled_out(heals: bool) -> None:
+async def test_the_stage_is_listed_where_it_is_asked_for_else_when_it_begins(heals: bool) -> None:
     link = recorded("demo", upto="sweep")
-    app = Alone(healing(link, "auto" if heals else "never"), "run")
+    app = Alone(healing(link, "always" if heals else "auto"), "run")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         shown = app.screen.query(Stages).first().render().plain.split("\n")
         assert len(shown) == (7 if heals else 6)
         assert any("heal" in row for row in shown) is heals
-        if heals:
-            await heard(pilot, link, StageStarted("heal", 200, "steps"))
-            await heard(pilot, link, StageFinished("heal", 41.0))
-            row = next(r for r in app.screen.query(Stages).first().render().plain.split("\n")
-                       if "heal" in r)  # fmt: skip
-            assert "41" in row
+        await heard(pilot, link, StageStarted("heal", 200, "steps"))
+        await heard(pilot, link, StageFinished("heal", 41.0))
+        await pilot.pause()
+        listed = app.screen.query(Stages).first()
+        assert listed.size.height == 7
+        row = next(row for row in listed.render().plain.split("\n") if "heal" in row)
+        assert "41" in row
 
 
 def test_words_for_it() -> None:

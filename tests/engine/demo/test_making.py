@@ -48,7 +48,7 @@ def test_stamp_is_the_shipped_trigger() -> None:
 
 
 def weights(pictures: Pictures) -> bytes:
-    network = build(create("resnet18-cifar", 10, width=4)).requires_grad_(True)
+    network = build(create("resnet18-cifar", 10, width=8)).requires_grad_(True)
     start(network)
     train(network, pictures, Recipe(epochs=1, batch=32), lambda line: None)
     return b"".join(value.numpy().tobytes() for value in network.state_dict().values())
