@@ -49,7 +49,8 @@ def poison(plan: dict[str, Any], out: str, device: str, precision: str, quiet: b
     """Train a network with a backdoor, or its clean twin; progress goes to stderr."""
     job = _import("cnp_engine.training.job")
     wanted = decode(TrainingPlan, plan)
-    return job.poison(wanted, Path(out), device, precision, job.teller(quiet))
+    with job.telling(quiet) as tell:
+        return job.poison(wanted, Path(out), device, precision, tell)
 
 
 def doctor() -> Any:

@@ -142,7 +142,7 @@ def sweep_stage(
     curve = Curve(tuple(points.values()), _chosen(scores, choice, neurons))
     store.write(CURVE, codec_bytes(curve))
     yield curve.chosen
-    yield from _warnings(points[choice.k])
+    yield from _warnings(points[choice.k], material.config.heal.when != "never")
     yield clock.finished("sweep")
     return curve
 
@@ -180,7 +180,9 @@ def _chosen(scores: NeuronScores, choice: Choice, neurons: int) -> Chosen:
     return Chosen(choice.k, threshold_of(scores, choice.k), choice.k / neurons, choice.rule)
 
 
-def _warnings(point: CurvePoint) -> Generator[Event, None, None]:
+def _warnings(point: CurvePoint, heals: bool) -> Generator[Event, None, None]:
+    """Of the pruned model; where it is not to be healed, that this may help."""
+    advice = "" if heals else " `cnp export RUN --format healed --to DIR` may help."
     residual, retention = point.label_free.residual, point.label_free.retention
     assert residual is not None
     assert retention is not None
@@ -189,13 +191,13 @@ def _warnings(point: CurvePoint) -> Generator[Event, None, None]:
             "residual",
             f"At the recommended point {100 * residual.value:.0f} % of the stamped images still "
             "answer the target: the backdoor is not suppressed. Look at the curve before relying "
-            "on it.",
+            f"on it.{advice}",
         )
     if retention.value < 0.9:
         yield Warned(
             "retention",
             f"At the recommended point only {100 * retention.value:.0f} % of the clean answers "
-            "stay as they were: the repair costs accuracy.",
+            f"stay as they were: the repair costs accuracy.{advice}",
         )
 
 

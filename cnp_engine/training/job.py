@@ -11,11 +11,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -292,8 +293,12 @@ class _Job:
             ) from error
 
 
-def teller(quiet: bool) -> Tell:
-    """Lines on stderr, not more than one every few seconds; one line that changes on a terminal."""
+@contextlib.contextmanager
+def telling(quiet: bool) -> Iterator[Tell]:
+    """Lines on stderr, not more than one every few seconds.
+
+    On a terminal one line that changes, and is gone in the end.
+    """
     live, last = sys.stderr.isatty(), [-10.0]
 
     def tell(text: str) -> None:
@@ -304,7 +309,12 @@ def teller(quiet: bool) -> Tell:
         sys.stderr.write(f"\r\x1b[K{text}" if live else f"{text}\n")
         sys.stderr.flush()
 
-    return tell
+    try:
+        yield tell
+    finally:
+        if live and not quiet:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
 
 def _line(step: Step, plan: TrainingPlan) -> str:
