@@ -192,7 +192,7 @@ class RunConfig:
     def stages(self) -> tuple[Stage, ...]:
         """Those that a run is sure to come to where it finds something, in order.
 
-        `heal` only where it is asked for: where it is left to the run, that is known when it begins.
+        `heal` only where it is asked for: left to the run, that is known when it begins.
         """
         heals = self.heal.when == "always" and self.until == "export"
         return tuple(stage for stage in STAGES if stage != "heal" or heals)
