@@ -114,7 +114,7 @@ class SummaryParts:
 
     ``targets`` are the classes the verdict names. ``seconds`` maps a stage, and "total", to
     its time. ``after`` and ``label_free`` are of the exported file as read back, pruned;
-    ``healed`` is None where healing was not asked for.
+    ``healed`` is None where nothing was healed.
     """
 
     seed: int

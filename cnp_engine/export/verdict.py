@@ -97,7 +97,7 @@ def _repair(run: ReportInput) -> list[str]:
 
 
 def _healed_sentences(run: ReportInput) -> list[str]:
-    """The repair that was asked for beside the method's own."""
+    """The repair beside the method's own."""
     if run.healed is None:
         return []
     if not run.healed.kept:
@@ -115,7 +115,11 @@ def _healed_sentences(run: ReportInput) -> list[str]:
         )
         if (one := healed[name]) is not None
     ]
-    return [f"Healed in {plural(run.healed.steps, 'step')}, as a file of its own: {_listed(told)}."]
+    steps = plural(run.healed.steps, "step")
+    return [
+        f"Healed in {steps}, as a file of its own, better on images that taught it nothing: "
+        f"{_listed(told)}."
+    ]
 
 
 def _listed(items: Sequence[str]) -> str:

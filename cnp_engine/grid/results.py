@@ -20,7 +20,7 @@ class Result:
     ``error`` is a failed cell's sentence. ``network`` is as the grid names it, else as the run
     recognised it; None while nobody knows. ``targets`` are the classes the verdict names.
     ``after`` and ``label_free`` are of the pruned model, ``healed`` and ``healed_free`` of the same
-    after healing; ``kept`` whether that was better, None where it was not asked for.
+    after healing; ``kept`` whether that was better, None where it did not come to that.
     """
 
     cell: Cell

@@ -43,7 +43,7 @@ EXAMPLES = 6
 
 @dataclass(frozen=True)
 class Delivery:
-    """What was written: ``remeasured`` None: nothing was pruned; ``healed``: not asked for."""
+    """What was written; ``remeasured`` is None where nothing was pruned, ``healed`` likewise."""
 
     remeasured: Remeasured | None
     paths: tuple[str, ...]

@@ -370,7 +370,7 @@ def remeasured_rows(measured: Remeasured, curves: Curves) -> tuple[Row, ...]:
 
 
 def healed_line(state: RunState) -> str:
-    """What healing made of what was written last; empty where it was not asked for."""
+    """What healing made of what was written last; empty where there was none."""
     exported = state.exported
     if exported is None:
         return ""

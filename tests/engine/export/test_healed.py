@@ -26,7 +26,8 @@ def told(*more: Healed | Remeasured) -> str:
 
 def test_the_report_holds_the_healed_model_against_the_pruned_one() -> None:
     text = told(HEALED)
-    assert "Healed in 200 steps, as a file of its own: attack success rate 1.2 %" in text
+    assert "Healed in 200 steps, as a file of its own, better on images that taught it" in text
+    assert "nothing: attack success rate 1.2 %" in text
     row = next(line for line in text.splitlines() if "Healed" not in line and "92.8 %" in line)
     assert "90.7 %" in row  # BA of the pruned model
     assert "+2.1" in row
