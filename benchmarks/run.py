@@ -294,8 +294,9 @@ def save(job: Job, results: Sequence[Result]) -> None:
     (job.out / "bench.md").write_text(markdown(job, results) + "\n", "utf-8")
 
 
-def parse(argv: Sequence[str] | None = None) -> Job:
-    head, _, rest = (__doc__ or "").partition("\n\n")
+def parse(argv: Sequence[str] | None = None, about: str | None = __doc__) -> Job:
+    """``about``: of the script, its first line and the rest."""
+    head, _, rest = (about or "").partition("\n\n")
     parser = argparse.ArgumentParser(
         description=head, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -14,11 +14,19 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import baseline, run, scaling, schedule, startup, terminal
+from benchmarks import baseline, memory, run, scaling, schedule, startup, terminal
 from benchmarks.run import Job, Result
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ("run.py", "scaling.py", "startup.py", "schedule.py", "terminal.py", "slider.py")
+SCRIPTS = (
+    "run.py",
+    "memory.py",
+    "scaling.py",
+    "startup.py",
+    "schedule.py",
+    "terminal.py",
+    "slider.py",
+)
 
 
 def job(out: Path, **given: Any) -> Job:
@@ -234,3 +242,16 @@ def test_a_widened_network_computes_the_same(tmp_path: Path) -> None:
     assert flops > 3 * scaling.prepare(given, 1, tmp_path)[2]
     x = torch.rand((4, 3, 32, 32), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(two.module(x), one.module(x), atol=1e-3, rtol=1e-3)
+
+
+def test_a_plain_step_is_measured_and_a_run_held_against_it() -> None:
+    asked = [sys.executable, str(ROOT / "benchmarks" / "memory.py"), "--plain", json.dumps(
+        {"model": str(ROOT / "assets" / "demo_model.pth"), "data": "demo", "sets": []}
+    )]  # fmt: skip
+    found = memory.Plain(
+        **json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    )
+    assert found.images == 10 * 16  # ten classes' patches, from both starts in two batches
+    assert 0 < found.before < found.peak
+    assert found.data == 1000 * 3 * 32 * 32
+    assert found.ratio(2 * (found.peak + found.data)) == 2.0
