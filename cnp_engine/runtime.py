@@ -69,11 +69,22 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 
 def peak_memory_bytes(device: torch.device) -> int:
     """Largest resident size of this process, or largest allocation on a CUDA device if larger."""
-    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    host = usage if sys.platform == "darwin" else usage * 1024
+    host = _kibibytes("/proc/self/status", "VmHWM:")
+    if host is None:  # on Linux that would begin at the peak of whoever started this process
+        usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        host = usage if sys.platform == "darwin" else usage * 1024
     if device.type == "cuda":
         return max(host, torch.cuda.max_memory_allocated(device))
     return host
+
+
+def _kibibytes(path: str, name: str) -> int | None:
+    """What a line of /proc says in kB, in bytes; None where the system has no such line."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in Path(path).read_text("ascii").splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) * 1024
+    return None
 
 
 def resident_bytes() -> int:
@@ -87,11 +98,7 @@ def resident_bytes() -> int:
 
 def available_bytes() -> int | None:
     """Memory that can be had without swapping, as Linux tells it."""
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
+    return _kibibytes("/proc/meminfo", "MemAvailable:")
 
 
 def cache_bytes(device: torch.device) -> float:

@@ -34,6 +34,7 @@ from cnp_engine.export.wording import percent
 from cnp_engine.rundir import CURVE
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.finding import Target
+from cnp_engine.stages.healing import called_for
 from cnp_engine.stages.material import Clock, Material
 
 TAIL = 4
@@ -142,7 +143,8 @@ def sweep_stage(
     curve = Curve(tuple(points.values()), _chosen(scores, choice, neurons))
     store.write(CURVE, codec_bytes(curve))
     yield curve.chosen
-    yield from _warnings(points[choice.k], material.config.heal.when != "never")
+    pruned = points[choice.k]
+    yield from _warnings(pruned, called_for(material.config.heal, pruned))
     yield clock.finished("sweep")
     return curve
 
@@ -181,8 +183,12 @@ def _chosen(scores: NeuronScores, choice: Choice, neurons: int) -> Chosen:
 
 
 def _warnings(point: CurvePoint, heals: bool) -> Generator[Event, None, None]:
-    """Of the pruned model; where it is not to be healed, that this may help."""
-    advice = "" if heals else " `cnp export RUN --format healed --to DIR` may help."
+    """Of the pruned model, and what there is beside it: healing, or how to ask for it."""
+    advice = (
+        "A healed model follows, if that is better."
+        if heals
+        else "`cnp export RUN --format healed --to DIR` may help."
+    )
     residual, retention = point.label_free.residual, point.label_free.retention
     assert residual is not None
     assert retention is not None
@@ -190,14 +196,13 @@ def _warnings(point: CurvePoint, heals: bool) -> Generator[Event, None, None]:
         yield Warned(
             "residual",
             f"At the recommended point {100 * residual.value:.0f} % of the stamped images still "
-            "answer the target: the backdoor is not suppressed. Look at the curve before relying "
-            f"on it.{advice}",
+            f"answer the target: pruning does not suppress the backdoor. {advice}",
         )
     if retention.value < 0.9:
         yield Warned(
             "retention",
             f"At the recommended point only {100 * retention.value:.0f} % of the clean answers "
-            f"stay as they were: the repair costs accuracy.{advice}",
+            f"stay as they were: pruning costs accuracy. {advice}",
         )
 
 

@@ -22,6 +22,7 @@ from cnp_engine.events import (
     Remeasured,
     StageFinished,
     StageStarted,
+    Warned,
 )
 from cnp_engine.models.checkpoint import file_digest, read_checkpoint
 from cnp_engine.rundir import CONFIG, RunDirectory
@@ -191,6 +192,8 @@ def test_where_nothing_is_pruned_the_checkpoint_itself_is_healed(few: Path, tmp_
     assert not any(isinstance(event, Remeasured) for event in events)
     said = next(event for event in events if isinstance(event, Healed))
     assert (said.k, said.kept) == (0, True)
+    warned = [event.text for event in events if isinstance(event, Warned)]
+    assert any("A healed model follows" in text for text in warned)
     assert said.path == str(store.exports / "healed.pth")
     assert not (store.exports / "purified.pth").exists()
     summary = finished(events).summary

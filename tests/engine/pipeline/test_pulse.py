@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import mmap
+import subprocess
+import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,3 +82,18 @@ def test_caches_take_a_share_of_what_is_free() -> None:
     limit = runtime.cache_bytes(torch.device("cpu"))
     assert 0 < limit <= 1 << 30
     assert free is None or limit <= free
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").is_file(), reason="elsewhere the system starts at its own"
+)
+def test_the_peak_is_of_this_process_not_of_who_started_it() -> None:
+    code = (
+        "import torch\nfrom cnp_engine import runtime\n"
+        "print(runtime.peak_memory_bytes(torch.device('cpu')))"
+    )
+    with mmap.mmap(-1, 1536 << 20) as held:
+        for page in range(0, len(held), mmap.PAGESIZE):
+            held[page] = 1
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+        assert 0 < int(said) < len(held) <= runtime.peak_memory_bytes(torch.device("cpu"))
