@@ -37,6 +37,10 @@ from cnp_engine.events import Event, TargetRow, TargetSizes, finite
 AT_ONCE = 16
 """Searches in one batch."""
 
+NARROW = 0.5
+"""A verdict that hangs on less than this beyond the threshold is looked into once more: sizes of
+one search scatter by tenths of an octave."""
+
 CLEAR = 0.6
 """A further suspect stands out at least this far of the first one's octaves: a class that is close
 to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one."""
@@ -113,10 +117,11 @@ def rank_classes(
     restarts: int = 2,
     at_once: int = AT_ONCE,
 ) -> Generator[Event, None, Ranking]:
-    """Reverse every class in both families and rank them. Returns :class:`Ranking`.
+    """Reverse every class in every family and rank them. Returns :class:`Ranking`.
 
-    ``threshold``: octaves under the median of the others from which a class is a suspect.
-    ``restarts``: starts of every class's patch and warp; ``at_once``: searches in one batch.
+    ``threshold``: octaves under the median of the others from which a class is a suspect; families
+    in which one is so by little are searched again for all classes, and the smaller trigger of each
+    counts. ``restarts``: starts of every class's patch and warp. ``at_once``: searches in a batch.
     """
     searches = _searches(len(names), plan, restarts, at_once)
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
@@ -125,11 +130,29 @@ def rank_classes(
         yield from search.run(network, images_BCHW, generator, done, total)
         done += search.steps
     peaks = yield from waves.peaks(network, images_BCHW, len(names), offset=done, total=total)
-    votes = neuron_votes(network, images_BCHW, eps, generator)
-    sizes = {search.family: search.sizes for search in searches}
-    found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
-    found |= {(Wave.family, t): peak.trigger for t, peak in enumerate(peaks)}
-    return rank(names, sizes, votes.tolist(), found, threshold, peaks)
+    votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
+
+    def ranked() -> Ranking:
+        sizes = {search.family: search.sizes for search in searches}
+        found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
+        found |= {(Wave.family, t): peak.trigger for t, peak in enumerate(peaks)}
+        return rank(names, sizes, votes, found, threshold, peaks)
+
+    first = ranked()
+    doubtful = narrow(first, threshold)
+    again = [search for search in searches if search.family in doubtful]
+    done, total = total, total + sum(search.steps for search in again)
+    for search in again:
+        yield from search.run(network, images_BCHW, generator, done, total)
+        done += search.steps
+    return ranked() if again else first
+
+
+def narrow(ranking: Ranking, threshold: float) -> set[Family]:
+    """Families in which a class is a suspect, where none of them stands out by much."""
+    if not ranking.suspects or ranking.rows[0].score >= threshold + NARROW:
+        return set()
+    return {family for target in ranking.suspects for family in ranking.families[target]}
 
 
 def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]:
@@ -156,8 +179,7 @@ class _Search:
         self, family: Family, classes: int, plan: ReversalPlan, restarts: int, at_once: int
     ) -> None:
         self.family: Family = family
-        self.sizes: list[float] = []
-        self.triggers: list[Trigger] = []
+        self._best: dict[int, tuple[float, Trigger]] = {}
         kind = SEARCHES[family]
         early = plan.steps if restarts == 1 else max(1, plan.steps // kind.early)
         self._first = replace(plan, steps=early)
@@ -179,6 +201,15 @@ class _Search:
         early, late = sum(map(len, self._groups)), sum(map(len, self._last))
         return self._first.steps * early + self._rest.steps * late
 
+    @property
+    def sizes(self) -> list[float]:
+        """Of the smallest trigger of each class."""
+        return [self._best[t][0] for t in range(self._classes)]
+
+    @property
+    def triggers(self) -> list[Trigger]:
+        return [self._best[t][1] for t in range(self._classes)]
+
     def run(
         self,
         network: MaskedNetwork,
@@ -187,29 +218,27 @@ class _Search:
         offset: int,
         total: int,
     ) -> Generator[Event, None, None]:
-        best: dict[int, tuple[float, Trigger]] = {}
+        """Search; what an earlier call has found is kept where it is smaller."""
 
         def look(found: Found) -> TargetSizes:
-            sizes = {t: size for t, (size, _) in _better(best, found).items()}
+            sizes = {t: size for t, (size, _) in _better(self._best, found).items()}
             return forming(self.family, [sizes.get(t) for t in range(self._classes)])
 
         def search(
             group: Sequence[int], plan: ReversalPlan, start: Sequence[Trigger] = ()
         ) -> Generator[Event, None, None]:
-            nonlocal best, offset
+            nonlocal offset
             found = yield from reverse(
                 network, images_BCHW, group, self.family, plan, generator, stage="target",
                 offset=offset, total=total, look=look, start=start,
             )  # fmt: skip
-            best = _better(best, found)
+            self._best = _better(self._best, found)
             offset += plan.steps
 
         for group in self._groups:
             yield from search(group, self._first)
         for group in self._last:
-            yield from search(group, self._rest, [best[t][1] for t in group])
-        self.sizes = [best[t][0] for t in range(self._classes)]
-        self.triggers = [best[t][1] for t in range(self._classes)]
+            yield from search(group, self._rest, [self._best[t][1] for t in group])
 
 
 def _better(

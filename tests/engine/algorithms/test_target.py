@@ -14,13 +14,14 @@ from cnp_engine.algorithms.target import (
     Ranking,
     ascend,
     median_of_others,
+    narrow,
     neuron_votes,
     outlier,
     rank,
     rank_by_votes,
     rank_classes,
 )
-from cnp_engine.algorithms.triggers import KINDS, Family, Patch, ReversalPlan
+from cnp_engine.algorithms.triggers import KINDS, SEARCHES, Family, Patch, ReversalPlan
 from cnp_engine.algorithms.waves import frequencies
 from cnp_engine.events import Progress, TargetRow
 from tests.engine.algorithms.drive import finish
@@ -189,6 +190,59 @@ def test_its_clean_twin_has_no_suspect() -> None:
     ranking = ranking_of(0.0)
     assert ranking.suspects == ()
     assert ranking.rows[0].score < 0.6
+
+
+def sizes_of(ranking: Ranking, family: Family) -> list[float]:
+    name = KINDS[family].measure
+    known = {
+        row.index: row.mask_l1 if family == "patch" else row.signals[name] for row in ranking.rows
+    }
+    return [known[t] or math.inf for t in sorted(known)]
+
+
+def test_a_verdict_by_a_hair_is_looked_into_once_more() -> None:
+    """In the families it hangs on, for all classes; what was found before counts where smaller."""
+    network, (x, _) = planted(0.0), coloured(32)
+
+    def at(threshold: float) -> tuple[Ranking, list[Progress]]:
+        search = rank_classes(
+            network, x, list("rgbk"), ReversalPlan(steps=30, batch=8), generator(2),
+            threshold=threshold, eps=0.1,
+        )  # fmt: skip
+        ranking, said = finish(search)
+        return ranking, [event for event in said if isinstance(event, Progress)]
+
+    once, steps = at(1.0)
+    score = once.rows[0].score
+    assert 0 < score < 1.0
+    (family,) = once.strongest_family(once.rows[0].index)
+    assert family in SEARCHES
+    twice, more = at(score - 0.01)
+    assert len(more) > len(steps)
+    assert [step.done for step in more] == list(range(1, len(more) + 1))
+    assert {step.total for step in more[len(steps) :]} == {len(more)}
+    assert {step.label for step in more[len(steps) :]} == {family}
+    for kind in SEARCHES:
+        pairs = list(zip(sizes_of(once, kind), sizes_of(twice, kind), strict=True))
+        assert all(new <= old for old, new in pairs)
+        assert (kind == family) is any(new < old for old, new in pairs)
+
+
+@pytest.mark.parametrize(
+    ("scores", "families"),
+    [
+        ((0.9, 0.2), set()),
+        ((1.1, 0.2), {"patch"}),
+        ((1.6, 1.2), set()),
+        ((1.4, 1.3), {"patch", "blend"}),
+    ],
+)
+def test_only_what_hangs_on_little_is_doubtful(
+    scores: tuple[float, float], families: set[Family]
+) -> None:
+    patch, blend = (0.5**score for score in scores)
+    ranking = ranked([8 * patch, 8, 8, 8], [0.4, 0.4 * blend, 0.4, 0.4])
+    assert narrow(ranking, 1.0) == families
 
 
 @pytest.mark.parametrize("statistics", [False, True])
