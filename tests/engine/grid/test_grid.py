@@ -205,8 +205,16 @@ def test_a_file_that_is_no_grid(content: bytes | None, tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
 
 
+GRIDS = Path(__file__).parents[3] / "benchmarks" / "grids"
+
+
+@pytest.mark.parametrize("path", sorted(GRIDS.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_grid_that_comes_along_can_be_read(path: Path) -> None:
+    assert read(path).models
+
+
 def test_the_grid_of_two_cores_is_one() -> None:
-    grid = read(Path(__file__).parents[3] / "benchmarks" / "grids" / "two_cores.toml")
+    grid = read(GRIDS / "two_cores.toml")
     assert [model.truth.attack for model in grid.models] == [
         "badnets", "blended", "wanet", "input-aware", "lf", "sig", None,
     ]  # fmt: skip
