@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -116,20 +116,25 @@ def rank_classes(
     eps: float,
     restarts: int = 2,
     at_once: int = AT_ONCE,
+    families: Collection[Family] = tuple(KINDS),
 ) -> Generator[Event, None, Ranking]:
-    """Reverse every class in every family and rank them. Returns :class:`Ranking`.
+    """Reverse every class in every one of ``families`` and rank them. Returns :class:`Ranking`.
 
     ``threshold``: octaves under the median of the others from which a class is a suspect; families
     in which one is so by little are searched again for all classes, and the smaller trigger of each
     counts. ``restarts``: starts of every class's patch and warp. ``at_once``: searches in a batch.
     """
-    searches = _searches(len(names), plan, restarts, at_once)
+    every = _searches(len(names), plan, restarts, at_once)
+    searches = [search for search in every if search.family in families]
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
-    total, done = sum(s.steps for s in searches) + len(waves.frequencies(*size)), 0
+    looks = len(waves.frequencies(*size)) if Wave.family in families else 0
+    total, done = sum(search.steps for search in searches) + looks, 0
     for search in searches:
         yield from search.run(network, images_BCHW, generator, done, total)
         done += search.steps
-    peaks = yield from waves.peaks(network, images_BCHW, len(names), offset=done, total=total)
+    peaks: list[waves.Peak] = []
+    if looks:
+        peaks = yield from waves.peaks(network, images_BCHW, len(names), offset=done, total=total)
     votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
 
     def ranked() -> Ranking:
@@ -279,6 +284,7 @@ def rank(
     octaves = {family: outlier(_comparable(family, values)) for family, values in sizes.items()}
     if peaks:
         octaves[Wave.family] = [peak.octaves for peak in peaks]
+    masks = sizes.get(Patch.family)
     rows = []
     for index, name in enumerate(names):
         best = max(values[index] for values in octaves.values())
@@ -295,7 +301,7 @@ def rank(
                 index=index,
                 name=name,
                 score=best,
-                mask_l1=finite(sizes[Patch.family][index]),
+                mask_l1=finite(masks[index]) if masks else None,
                 anomaly=best,
                 votes=float(votes[index]),
                 signals=signals,

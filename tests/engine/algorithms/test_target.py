@@ -186,6 +186,25 @@ def test_the_planted_class_is_the_suspect(restarts: int, at_once: int) -> None:
         assert (trigger.family, trigger.target) == (family, t)
 
 
+@pytest.mark.parametrize("family", KINDS)
+def test_a_ranking_may_keep_to_one_family(family: Family) -> None:
+    network, (x, _) = planted(STRENGTH), coloured(32)
+    ranking, said = finish(
+        rank_classes(
+            network, x, list("rgbk"), ReversalPlan(steps=30, batch=8), generator(2),
+            threshold=1.0, eps=0.1, families=(family,),
+        )
+    )  # fmt: skip
+    steps = [event for event in said if isinstance(event, Progress)]
+    assert {step.label for step in steps} == {family}
+    assert steps[-1].done == steps[-1].total == len(steps)
+    assert set(ranking.found) == {(family, t) for t in range(4)}
+    assert {name for row in ranking.rows for name in row.signals if "octaves" in name} == {
+        f"{family}_octaves"
+    }
+    assert (ranking.rows[0].mask_l1 is not None) is (family == "patch")
+
+
 def test_its_clean_twin_has_no_suspect() -> None:
     ranking = ranking_of(0.0)
     assert ranking.suspects == ()
