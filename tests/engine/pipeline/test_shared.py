@@ -75,7 +75,7 @@ def test_an_unlucky_start_does_not_hide_it() -> None:
             network, drawn.clean.images[drawn.optimise].float() / 255, [*"0123456789"],
             ReversalPlan(plan.steps, plan.batch, success=plan.success),
             runtime.generator(0, "target"), threshold=plan.threshold, eps=plan.eps,
-            restarts=plan.restarts, families=("patch",),
+            restarts=plan.restarts, families=["patch"],
         )
     )  # fmt: skip
     assert ranking.suspects == (0,)
