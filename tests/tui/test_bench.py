@@ -268,7 +268,7 @@ data = "demo"
 clean = [60]
 [models]
 attacks = ["badnets"]
-widths = [4]
+widths = [8]
 rates = [0.1, 0.0]
 epochs = 1
 images = 256
@@ -343,7 +343,7 @@ def test_a_training_that_outlived_its_bench_is_waited_for() -> None:
 
 
 def test_a_training_that_fails_is_the_row_of_its_cells(capfd: pytest.CaptureFixture[str]) -> None:
-    Path("g.toml").write_text(TRAINED.replace("widths = [4]", 'architectures = ["resnet19"]'))
+    Path("g.toml").write_text(TRAINED.replace("widths = [8]", 'architectures = ["resnet19"]'))
     said = call(capfd, "bench", "g.toml", "--out", "out", "--json", "--device", "cpu")
     told = json.loads(said.out)
     assert said.code == 5

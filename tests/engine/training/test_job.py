@@ -25,7 +25,7 @@ from cnp_engine.training import job
 from cnp_engine.training.plan import ATTACKS, TrainingPlan
 
 PLAN = TrainingPlan(
-    "badnets", "demo", width=4, targets=(1,), images=300, epochs=1, batch=32, flip=False
+    "badnets", "demo", width=8, targets=(1,), images=300, epochs=1, batch=32, flip=False
 )
 
 
@@ -34,7 +34,7 @@ def _poison(plan: TrainingPlan, out: Path) -> dict[str, Any]:
 
 
 def _command(out: Path, *more: str) -> list[str]:
-    words = ["poison", "--attack", "badnets", "--data", "demo", "--width", "4", "--target", "1"]
+    words = ["poison", "--attack", "badnets", "--data", "demo", "--width", "8", "--target", "1"]
     words += ["--images", "300", "--batch", "32", "--out", str(out), "--device", "cpu"]
     return [sys.executable, "-m", "cnp_tui", *words, *more]
 
