@@ -276,7 +276,7 @@ images = 256
 device = "cpu"
 {CHEAP}
 """
-TRAINED_CELLS = ("badnets-resnet18-w4-r0.1-t0-s0", "clean-resnet18-w4-s0")
+TRAINED_CELLS = ("badnets-resnet18-w8-r0.1-t0-s0", "clean-resnet18-w8-s0")
 
 
 @pytest.mark.slow

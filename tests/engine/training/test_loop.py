@@ -14,7 +14,7 @@ from cnp_engine.training.network import fresh
 from cnp_engine.training.plan import TrainingPlan
 from cnp_engine.training.poisoning import Nothing, Planted
 
-PLAN = TrainingPlan("badnets", "demo", arch="resnet18", width=2, epochs=3, batch=16, lr=0.05)
+PLAN = TrainingPlan("badnets", "demo", arch="resnet18", width=8, epochs=3, batch=16, lr=0.05)
 
 
 def _pictures() -> Pictures:
