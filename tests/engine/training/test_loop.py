@@ -27,7 +27,7 @@ def _pictures() -> Pictures:
 
 
 def _network() -> torch.nn.Module:
-    return fresh("resnet18", 2, 2, torch.Generator().manual_seed(1))
+    return fresh("resnet18", 2, 8, torch.Generator().manual_seed(1))
 
 
 def _planted() -> Planted:
