@@ -26,7 +26,7 @@ from tests.tui.tools import call
 
 LONG_S = 240.0
 CHEAP = "\n".join(
-    f"{key} = {value if key != 'normalize' else repr(value)}"
+    f"{key} = {repr(value) if key in ('normalize', 'heal.when') else value}"
     for key, value in (text.split("=") for text in SHORT)
 )
 TWO = f"""

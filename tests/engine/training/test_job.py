@@ -45,7 +45,7 @@ def test_every_attack_trains_and_is_described_completely(attack: str, tmp_path: 
     assert {p.name for p in (tmp_path / "m").iterdir()} >= {"model.pth", "attack.toml", "plan.json"}
     assert not (tmp_path / "m" / job.UNFINISHED).exists()
     loaded = load_model(read_checkpoint(tmp_path / "m" / "model.pth"))
-    assert (loaded.architecture.classes, loaded.neurons) == (10, 300)
+    assert (loaded.architecture.classes, loaded.neurons) == (10, 600)
     described = load_attack(tmp_path / "m" / "attack.toml", (32, 32), 10)
     assert described.target == 1
     images = torch.rand(4, 3, 32, 32)
