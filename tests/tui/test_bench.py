@@ -286,7 +286,7 @@ def test_models_are_trained_once_and_kept(capfd: pytest.CaptureFixture[str]) -> 
     assert said.code == 0, said.err
     told = json.loads(said.out)
     assert [row["model"] for row in told["rows"]] == list(TRAINED_CELLS)
-    assert [row["network"] for row in told["rows"]] == ["resnet18, width 4"] * 2
+    assert [row["network"] for row in told["rows"]] == ["resnet18, width 8"] * 2
     assert [row["rates"]["before_asr"] is None for row in told["rows"]] == [False, True]
     kept = {path: path.stat().st_mtime_ns for path in Path("out", "models").rglob("*.*")}
     assert sum(path.name == "poison.json" for path in kept) == 2
