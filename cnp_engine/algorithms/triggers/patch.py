@@ -15,9 +15,6 @@ from torch import Tensor
 from cnp_engine.algorithms.triggers.base import Family, Mixed, Trigger, spread
 from cnp_engine.algorithms.triggers.search import Search, mixed, near_grey
 
-RAISE, RELAX = 1.06, 1 / 1.15
-"""Factors a step on the weight of the mask's size above and below the wanted success."""
-
 
 class Patch(Mixed):
     """Measured by the sum of its mask, in pixels."""
@@ -57,13 +54,3 @@ class PatchSearch(Search):
 
     def size_T(self) -> Tensor:
         return self.mask.flatten(1).sum(1)
-
-    def adapt(self, works_T: Tensor, fails_T: Tensor) -> None:
-        if self.plan.adapt:
-            self.weight_T = reweighted(self.weight_T, works_T, fails_T)
-
-
-def reweighted(weight_T: Tensor, works_T: Tensor, fails_T: Tensor) -> Tensor:
-    """A size weighs more where the trigger works too well, and less where it fails."""
-    factor = torch.where(works_T, RAISE, torch.where(fails_T, RELAX, 1.0))
-    return (weight_T * factor).clamp(1e-4, 0.5)

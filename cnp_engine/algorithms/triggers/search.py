@@ -16,8 +16,11 @@ from torch import Tensor
 
 from cnp_engine.algorithms.triggers.base import Trigger
 
+RAISE, RELAX = 1.06, 1 / 1.15
+"""Factors a step on the weight of a trigger's size above and below the wanted success."""
+
 OVER, UNDER = 1.15, 1 / 1.15
-"""Factors a step on the weight of a trigger's size over and under a budget."""
+"""The same over and under a budget."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +151,11 @@ class Search(ABC):
             self.success_T < self.wanted - 0.05,
         )
 
-    @abstractmethod
     def adapt(self, works_T: Tensor, fails_T: Tensor) -> None:
-        """The same by what works too well and what fails."""
+        """The same by what works too well and what fails: a size weighs more or less."""
+        if self.plan.adapt:
+            factor = torch.where(works_T, RAISE, torch.where(fails_T, RELAX, 1.0))
+            self.weight_T = (self.weight_T * factor).clamp(1e-4, 0.5)
 
     @torch.no_grad()
     def clamp(self) -> None:

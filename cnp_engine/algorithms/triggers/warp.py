@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnp_engine.algorithms.triggers.base import Family, Trigger
-from cnp_engine.algorithms.triggers.patch import reweighted
 from cnp_engine.algorithms.triggers.search import ReversalPlan, Search
 
 NODES = 6
@@ -89,10 +88,6 @@ class WarpSearch(Search):
     def improved(self, success_T: Tensor, size_T: Tensor) -> Tensor:
         """A little less and a warp fails at once: what worked before does not count."""
         return super().improved(success_T, size_T) & (success_T >= self.wanted)
-
-    def adapt(self, works_T: Tensor, fails_T: Tensor) -> None:
-        if self.plan.adapt:
-            self.weight_T = reweighted(self.weight_T, works_T, fails_T)
 
     def clamp(self) -> None:
         """A displacement may be anything."""
