@@ -42,8 +42,9 @@ class Overlay:
         self.layers = tuple(layers)
         self._norms = [module.get_submodule(name) for name, _ in self.layers]
         self._sizes = [channels for _, channels in self.layers]
-        self.weight_N = torch.cat([_parameter(norm, "weight") for norm in self._norms])
-        self.bias_N = torch.cat([_parameter(norm, "bias") for norm in self._norms])
+        none = next(module.parameters()).detach().new_zeros(0)
+        self.weight_N = torch.cat([none, *(_parameter(norm, "weight") for norm in self._norms)])
+        self.bias_N = torch.cat([none, *(_parameter(norm, "bias") for norm in self._norms)])
 
     @property
     def neurons(self) -> int:
@@ -123,10 +124,15 @@ class MaskedNetwork:
 
     def twin(self) -> MaskedNetwork:
         """The same over a copy of the module, whose parameters may then be changed."""
+        return self.over(copy.deepcopy(self.module), self.overlay.layers)
+
+    def over(self, module: nn.Module, layers: Sequence[tuple[str, int]]) -> MaskedNetwork:
+        """Another module of the same form in place of this one; without layers it has no neurons to
+        mask. Images are prepared as they are here."""
         other = copy.copy(self)
-        other.module = copy.deepcopy(self.module)
-        other.overlay = Overlay(other.module, self.overlay.layers)
-        other._head = other.module.get_submodule(self._head_name)
+        other.module = module
+        other.overlay = Overlay(module, layers)
+        other._head = module.get_submodule(self._head_name)
         return other
 
     @property

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnp_engine.algorithms import waves
+from cnp_engine.algorithms.folding import folded
 from cnp_engine.algorithms.overlay import MaskedNetwork, Perturbation
 from cnp_engine.algorithms.reversal import reverse
 from cnp_engine.algorithms.triggers import (
@@ -129,12 +130,13 @@ def rank_classes(
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
     looks = len(waves.frequencies(*size)) if Wave.family in families else 0
     total, done = sum(search.steps for search in searches) + looks, 0
+    unmasked = folded(network, images_BCHW)
     for search in searches:
-        yield from search.run(network, images_BCHW, generator, done, total)
+        yield from search.run(unmasked, images_BCHW, generator, done, total)
         done += search.steps
     peaks: list[waves.Peak] = []
     if looks:
-        peaks = yield from waves.peaks(network, images_BCHW, len(names), offset=done, total=total)
+        peaks = yield from waves.peaks(unmasked, images_BCHW, len(names), offset=done, total=total)
     votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
 
     def ranked() -> Ranking:
@@ -148,7 +150,7 @@ def rank_classes(
     again = [search for search in searches if search.family in doubtful]
     done, total = total, total + sum(search.steps for search in again)
     for search in again:
-        yield from search.run(network, images_BCHW, generator, done, total)
+        yield from search.run(unmasked, images_BCHW, generator, done, total)
         done += search.steps
     return ranked() if again else first
 

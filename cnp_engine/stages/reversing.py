@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms import waves
+from cnp_engine.algorithms.folding import folded
 from cnp_engine.algorithms.overlay import answers
 from cnp_engine.algorithms.preview import preview
 from cnp_engine.algorithms.pruning import NOTHING, Strong
@@ -110,6 +111,7 @@ class _Searches:
 
     def __init__(self, material: Material, jobs: int) -> None:
         self._material = material
+        self._network = folded(material.network, material.optimise)
         self._settings = material.config.reversal
         self._plan = _plan(material.config)
         self._begun = 0
@@ -140,12 +142,12 @@ class _Searches:
         """The narrow wave of a class once more, and how weak it may be."""
         material, classes = self._material, len(self._material.names)
         peaks = yield from waves.peaks(
-            material.network, material.optimise, classes, stage="trigger", offset=self._begun,
+            self._network, material.optimise, classes, stage="trigger", offset=self._begun,
             total=self.total,
         )  # fmt: skip
         self._begun += self._plan.steps
         found = waves.weakest(
-            material.network, material.optimise, peaks[target].trigger, self._plan.success,
+            self._network, material.optimise, peaks[target].trigger, self._plan.success,
             self._settings.restarts,
         )  # fmt: skip
         self._waves[target] = found
@@ -158,7 +160,7 @@ class _Searches:
         offset, self._begun = self._begun, self._begun + plan.steps
         look = None if plan.budget else lambda found: preview(smallest(found))
         search = reverse(
-            self._material.network, self._material.optimise, wanted, family, plan, draws,
+            self._network, self._material.optimise, wanted, family, plan, draws,
             offset=offset, total=self.total, look=look,
         )  # fmt: skip
         return (yield from search)

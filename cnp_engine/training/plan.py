@@ -23,6 +23,10 @@ CLEAN_LABEL = ("sig", "label-consistent")
 """Only images of the target class are poisoned, and keep their label."""
 
 
+NARROWEST = 8
+"""Channels: with 4 or 6, torch 2.14 corrupts memory on some processors (docs/log.md)."""
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
     """``rate``: share of the training images that is poisoned; 0 trains the clean twin.
@@ -69,8 +73,10 @@ def check(plan: TrainingPlan) -> TrainingPlan:
     for name, value in (("epochs", plan.epochs), ("batch", plan.batch), ("images", plan.images)):
         if value is not None and value < 1:
             raise SettingInvalid(f"--{name} {value} leaves nothing to do.", "Give 1 or more.")
-    if plan.width is not None and not 1 <= plan.width <= 1024:
-        raise SettingInvalid(f"--width {plan.width} is no width.", "Give 1 to 1024.")
+    if plan.width is not None and not NARROWEST <= plan.width <= 1024:
+        raise SettingInvalid(
+            f"--width {plan.width} is no width.", f"Give {NARROWEST} to 1024 channels."
+        )
     if not (math.isfinite(plan.lr) and plan.lr > 0):
         raise SettingInvalid(f"--lr {plan.lr:g} trains nothing.", "Give a number above 0.")
     if not plan.targets or len(set(plan.targets)) < len(plan.targets):

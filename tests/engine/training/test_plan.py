@@ -33,6 +33,7 @@ def test_every_attack_and_its_clean_twin_can_be_asked_for(attack: str) -> None:
         ({"epochs": 0}, "--epochs 0 leaves nothing to do"),
         ({"images": 0}, "--images 0"),
         ({"width": 0}, "--width 0"),
+        ({"width": 4}, "--width 4"),
         ({"lr": 0.0}, "--lr 0"),
         ({"lr": float("inf")}, "--lr inf"),
         ({"targets": (1, 1)}, "twice"),
