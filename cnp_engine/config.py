@@ -52,6 +52,7 @@ class TargetSettings:
         low=1,
     )
     batch: int = setting(16, "images a step for every class", low=4)
+    waves: int = setting(24, "images on which every plane wave is tried; 0 tries none", low=0)
     success: float = setting(0.95, "success wanted of each class's trigger", low=0.0, high=1.0)
     threshold: float = setting(
         1.0,

@@ -117,6 +117,7 @@ def rank_classes(
     eps: float,
     restarts: int = 2,
     at_once: int = AT_ONCE,
+    wave_images: int = 24,
     families: Collection[Family] = tuple(KINDS),
 ) -> Generator[Event, None, Ranking]:
     """Reverse every class in every one of ``families`` and rank them. Returns :class:`Ranking`.
@@ -124,11 +125,12 @@ def rank_classes(
     ``threshold``: octaves under the median of the others from which a class is a suspect; families
     in which one is so by little are searched again for all classes, and the smaller trigger of each
     counts. ``restarts``: starts of every class's patch and warp. ``at_once``: searches in a batch.
+    ``wave_images``: images on which plane waves are tried; 0 tries none.
     """
     every = _searches(len(names), plan, restarts, at_once)
     searches = [search for search in every if search.family in families]
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
-    looks = len(waves.frequencies(*size)) if Wave.family in families else 0
+    looks = len(waves.frequencies(*size)) if wave_images and Wave.family in families else 0
     total, done = sum(search.steps for search in searches) + looks, 0
     unmasked = folded(network, images_BCHW)
     for search in searches:
@@ -136,7 +138,9 @@ def rank_classes(
         done += search.steps
     peaks: list[waves.Peak] = []
     if looks:
-        peaks = yield from waves.peaks(unmasked, images_BCHW, len(names), offset=done, total=total)
+        peaks = yield from waves.peaks(
+            unmasked, images_BCHW, len(names), count=wave_images, offset=done, total=total
+        )
     votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
 
     def ranked() -> Ranking:

@@ -23,7 +23,6 @@ AMPLITUDE = 32 / 255
 """Of the waves of the map, in [0, 1]: published ones have 20 to 40 grey levels."""
 
 PHASES = 4
-IMAGES = 24
 PERIOD = 4
 """Pixels a period takes more than: finer waves fall together with the strides of networks."""
 
@@ -77,12 +76,13 @@ def peaks(
     images_BCHW: Tensor,
     classes: int,
     *,
+    count: int,
     stage: Stage = "target",
     offset: int = 0,
     total: int | None = None,
 ) -> Generator[Progress, None, list[Peak]]:
-    """The peak of every class, on the first ``IMAGES`` images; a step is a frequency."""
-    x = images_BCHW[:IMAGES]
+    """The peak of every class, on the first ``count`` images; a step is a frequency."""
+    x = images_BCHW[:count]
     height, width = x.shape[2:]
     every = frequencies(height, width)
     original = answers(network, x)

@@ -74,6 +74,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             threshold=config.target.threshold,
             eps=config.target.eps,
             restarts=config.target.restarts,
+            wave_images=config.target.waves,
         )  # fmt: skip
     target = _follow(config, ranking)
     save_json(store, TARGET, codec.encode(target))

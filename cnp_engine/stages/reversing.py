@@ -142,8 +142,8 @@ class _Searches:
         """The narrow wave of a class once more, and how weak it may be."""
         material, classes = self._material, len(self._material.names)
         peaks = yield from waves.peaks(
-            self._network, material.optimise, classes, stage="trigger", offset=self._begun,
-            total=self.total,
+            self._network, material.optimise, classes, count=material.config.target.waves,
+            stage="trigger", offset=self._begun, total=self.total,
         )  # fmt: skip
         self._begun += self._plan.steps
         found = waves.weakest(

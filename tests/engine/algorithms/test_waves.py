@@ -95,7 +95,7 @@ def test_a_wave_is_the_published_one() -> None:
 
 
 def test_the_planted_wave_is_found_and_is_narrow() -> None:
-    found, said = finish(peaks(_network(), _pictures(), 3, offset=5, total=99))
+    found, said = finish(peaks(_network(), _pictures(), 3, count=24, offset=5, total=99))
     planted = found[1]
     assert planted.share == 1.0
     assert planted.octaves == pytest.approx(4.0), "no wave next to it does anything"
@@ -109,13 +109,13 @@ def test_the_planted_wave_is_found_and_is_narrow() -> None:
 
 
 def test_a_broad_answer_is_a_sensitivity_and_no_evidence() -> None:
-    found, _ = finish(peaks(_network(broad=True), _pictures(), 3))
+    found, _ = finish(peaks(_network(broad=True), _pictures(), 3, count=24))
     assert found[2].share == 1.0
     assert found[2].octaves == 0.0
 
 
 def test_the_weakest_wave_that_works_is_told_by_its_amplitude() -> None:
-    found, _ = finish(peaks(_network(), _pictures(), 3))
+    found, _ = finish(peaks(_network(), _pictures(), 3, count=24))
     least = weakest(_network(), _pictures(), found[1].trigger, 0.95, 3)
     assert len(least.triggers) == 3
     # above 10 levels, in steps of 4 from 8
@@ -125,7 +125,7 @@ def test_the_weakest_wave_that_works_is_told_by_its_amplitude() -> None:
 
 
 def test_a_narrow_wave_makes_its_class_the_suspect() -> None:
-    found, _ = finish(peaks(_network(), _pictures(), 3))
+    found, _ = finish(peaks(_network(), _pictures(), 3, count=24))
     sizes = {"patch": [9.0] * 3, "blend": [0.1] * 3}
     ranking = rank("abc", sizes, [0.0] * 3, {}, 1.0, found)  # type: ignore[arg-type]
     assert ranking.suspects == (1,)

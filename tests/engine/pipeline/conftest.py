@@ -18,7 +18,7 @@ ASSETS = Path(__file__).resolve().parents[3] / "assets"
 SHARED = Path(__file__).resolve().parents[4] / "shared"
 
 SHORT = (
-    "target.steps=6", "target.batch=4", "target.threshold=0.3",
+    "target.steps=6", "target.batch=4", "target.waves=1", "target.threshold=0.3",
     "reversal.steps=6", "reversal.batch=4", "reversal.restarts=2",
     "masks.rounds=3", "masks.batches=2", "masks.batch=16", "masks.early_stop=false",
     "masks.order_limit=2", "sweep.max_fraction=0.008", "normalize=none", "sweep.measured_points=0",
