@@ -91,15 +91,16 @@ def listed(table: Listed, known: Mapping[str, Any] | None) -> Model:
 
 def _kinds(table: Trained, plan: TrainingPlan) -> Iterator[TrainingPlan]:
     """An all-to-all backdoor has no target class, so it is trained once for all of them."""
+    each = [(target,) for target in table.targets]
     for goal in table.goals:
-        targets = table.targets[:1] if goal == ALL_TO_ALL else table.targets
-        for target, seed in itertools.product(targets, table.train_seeds):
-            yield dataclasses.replace(plan, goal=goal, targets=(target,), seed=seed)
+        aims = each[:1] if goal == ALL_TO_ALL else [table.targets] if table.together else each
+        for targets, seed in itertools.product(aims, table.train_seeds):
+            yield dataclasses.replace(plan, goal=goal, targets=targets, seed=seed)
 
 
 def _backdoored(plan: TrainingPlan) -> Model:
     all_to_all = plan.goal == ALL_TO_ALL
-    aim = ALL_TO_ALL if all_to_all else f"t{plan.targets[0]}"
+    aim = ALL_TO_ALL if all_to_all else "t" + "-".join(map(str, plan.targets))
     return _of(
         plan,
         f"{plan.attack}-{_network(plan)}-r{plan.rate:g}-{aim}-s{plan.seed}",

@@ -34,6 +34,7 @@ class Trained:
         low=0.0, high=1.0,
     )  # fmt: skip
     targets: tuple[int, ...] = setting((0,), "target classes, one a model", low=0)
+    together: bool = setting(False, "one model of all the targets, each with a trigger of its own")
     goals: tuple[Goal, ...] = setting(("all-to-one",), "goals")
     train_seeds: tuple[int, ...] = setting((0,), "seeds of the trainings", low=0)
     epochs: int | None = setting(None, "epochs of every training, else as `cnp poison`", low=1)

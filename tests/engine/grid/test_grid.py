@@ -64,6 +64,21 @@ def test_an_all_to_all_backdoor_has_no_target_and_is_trained_once_for_all(tmp_pa
     assert whole.truth.targets == ()
 
 
+def test_several_targets_may_be_of_one_model(tmp_path: Path) -> None:
+    text = (
+        TOP
+        + TRAINED.replace(', "wanet"', "")
+        + 'goals = ["all-to-one", "all-to-all"]\ntargets = [0, 2]\n'
+    )
+    grid = parse(text + "together = true\n", tmp_path, "together")
+    assert [name for name in names(grid) if name.startswith("badnets")] == [
+        "badnets-resnet18-r0.1-t0-2-s0", "badnets-resnet18-r0.1-all-to-all-s0",
+    ]  # fmt: skip
+    both = grid.models[0]
+    assert both.plan is not None
+    assert both.plan.targets == both.truth.targets == (0, 2)
+
+
 def test_trainings_are_told_what_the_grid_says_of_all_of_them(tmp_path: Path) -> None:
     said = 'epochs = 3\nimages = 200\nbatch = 32\nlr = 0.05\nnormalize = "cifar10"\n'
     plain = parse(TOP + TRAINED, tmp_path, "g").models[0].plan
