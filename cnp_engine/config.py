@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from cnp_engine import settings
 from cnp_engine.errors import SettingInvalid
-from cnp_engine.events import STAGES, Stage
+from cnp_engine.events import FAMILIES, STAGES, Family, Stage
 from cnp_engine.files import absolute
 
 
@@ -52,7 +52,10 @@ class TargetSettings:
         low=1,
     )
     batch: int = setting(16, "images a step for every class", low=4)
-    waves: int = setting(24, "images on which every plane wave is tried; 0 tries none", low=0)
+    families: tuple[Family, ...] = setting(
+        FAMILIES, "kinds of triggers looked for: patch, blend, warp, wave; fewer are faster"
+    )
+    waves: int = setting(24, "images on which every plane wave is tried", low=1)
     success: float = setting(0.95, "success wanted of each class's trigger", low=0.0, high=1.0)
     threshold: float = setting(
         1.0,
@@ -60,6 +63,12 @@ class TargetSettings:
         low=0,
     )
     eps: float = setting(0.4, "bound of the neuron perturbation behind the votes", low=0.0)
+
+    def __post_init__(self) -> None:
+        if not self.families:
+            raise SettingInvalid(
+                "target.families cannot be none.", f"Give some of {', '.join(FAMILIES)}."
+            )
 
 
 @dataclass(frozen=True)

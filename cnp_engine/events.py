@@ -16,6 +16,11 @@ SCHEMA = 3
 """Version of this vocabulary; a reader refuses a log with a larger one."""
 
 Stage = Literal["load", "target", "trigger", "scores", "sweep", "heal", "export"]
+
+Family = Literal["patch", "blend", "warp", "wave"]
+"""What triggers are stamped as."""
+
+FAMILIES: tuple[Family, ...] = ("patch", "blend", "warp", "wave")
 STAGES: tuple[Stage, ...] = ("load", "target", "trigger", "scores", "sweep", "heal", "export")
 
 

@@ -70,7 +70,9 @@ class Ranking:
     def strongest_family(self, target: int) -> tuple[Family, ...]:
         """The family in which a class stands out most, for a class that is followed regardless."""
         row = next(row for row in self.rows if row.index == target)
-        return (max(KINDS, key=lambda family: row.signals.get(f"{family}_octaves") or 0.0),)
+        octaves = {f: row.signals.get(f"{f}_octaves") for f in KINDS}
+        known = {f: value for f, value in octaves.items() if value is not None}
+        return (max(known, key=known.__getitem__) if known else Patch.family,)
 
 
 def outlier(sizes: Sequence[float]) -> list[float]:
@@ -125,12 +127,12 @@ def rank_classes(
     ``threshold``: octaves under the median of the others from which a class is a suspect; families
     in which one is so by little are searched again for all classes, and the smaller trigger of each
     counts. ``restarts``: starts of every class's patch and warp. ``at_once``: searches in a batch.
-    ``wave_images``: images on which plane waves are tried; 0 tries none.
+    ``wave_images``: images on which plane waves are tried.
     """
     every = _searches(len(names), plan, restarts, at_once)
     searches = [search for search in every if search.family in families]
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
-    looks = len(waves.frequencies(*size)) if wave_images and Wave.family in families else 0
+    looks = len(waves.frequencies(*size)) if Wave.family in families else 0
     total, done = sum(search.steps for search in searches) + looks, 0
     unmasked = folded(network, images_BCHW)
     for search in searches:

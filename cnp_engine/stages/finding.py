@@ -75,6 +75,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             eps=config.target.eps,
             restarts=config.target.restarts,
             wave_images=config.target.waves,
+            families=config.target.families,
         )  # fmt: skip
     target = _follow(config, ranking)
     save_json(store, TARGET, codec.encode(target))

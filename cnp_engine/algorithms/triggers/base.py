@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 
-Family = Literal["patch", "blend", "warp", "wave"]
-"""What triggers are stamped as."""
+from cnp_engine.events import Family
+
+__all__ = ["Family", "Mixed", "Trigger", "spread"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from cnp_engine.algorithms.target import (
 )
 from cnp_engine.algorithms.triggers import KINDS, SEARCHES, Family, Patch, ReversalPlan
 from cnp_engine.algorithms.waves import frequencies
-from cnp_engine.events import Progress, TargetRow
+from cnp_engine.events import FAMILIES, Progress, TargetRow
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import (
     STRENGTH,
@@ -186,6 +186,10 @@ def test_the_planted_class_is_the_suspect(restarts: int, at_once: int) -> None:
         assert (trigger.family, trigger.target) == (family, t)
 
 
+def test_every_kind_of_trigger_has_a_name_in_the_settings() -> None:
+    assert tuple(KINDS) == FAMILIES
+
+
 @pytest.mark.parametrize("family", KINDS)
 def test_a_ranking_may_keep_to_one_family(family: Family) -> None:
     network, (x, _) = planted(STRENGTH), coloured(32)
@@ -203,22 +207,6 @@ def test_a_ranking_may_keep_to_one_family(family: Family) -> None:
         f"{family}_octaves"
     }
     assert (ranking.rows[0].mask_l1 is not None) is (family == "patch")
-
-
-@pytest.mark.parametrize("images", [0, 2])
-def test_plane_waves_may_be_left_out(images: int) -> None:
-    network, (x, _) = planted(STRENGTH), coloured(32)
-    ranking, said = finish(
-        rank_classes(
-            network, x, list("rgbk"), ReversalPlan(steps=4, batch=8), generator(2),
-            threshold=1.0, eps=0.1, wave_images=images,
-        )
-    )  # fmt: skip
-    steps = [event for event in said if isinstance(event, Progress)]
-    assert ("wave" in {step.label for step in steps}) is bool(images)
-    assert steps[-1].done == steps[-1].total
-    assert (("wave", TARGET) in ranking.found) is bool(images)
-    assert all(("wave_octaves" in row.signals) is bool(images) for row in ranking.rows)
 
 
 def test_its_clean_twin_has_no_suspect() -> None:
