@@ -43,8 +43,10 @@ types: install-dev  ## mypy --strict
 contracts: install-dev  ## which package may import which
 	$(PY) $(VENV)/bin/lint-imports
 
-unit: install-dev  ## pytest; ARGS= goes to it
-	$(PY) -m pytest $(ARGS)
+# Each process has a thread for torch: two that share a core take turns badly.
+unit: install-dev  ## pytest, a process for each core; ARGS= goes to it
+	OMP_NUM_THREADS="$${OMP_NUM_THREADS:-1}" $(PY) -m pytest \
+	  --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: install  ## whole runs of the demo, fast against reference; ARGS= goes to benchmarks/run.py
 	$(PY) benchmarks/run.py $(ARGS)

@@ -7,6 +7,7 @@ back on its stdout, the result or the error.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from typing import Any
 
@@ -28,6 +29,8 @@ def call(task: str, **request: Any) -> dict[str, Any]:
         except BaseException:  # Ctrl-C included: a job of the foreground ends with it
             child.kill()
             raise
+    if child.returncode == -signal.SIGINT:  # it was told, and this process was to ignore it
+        raise KeyboardInterrupt
     return _result(task, answer, child.returncode)
 
 

@@ -39,6 +39,8 @@ class Field(Vertical):
         self._label = label
         self._problem = Static(classes="problem", markup=False)
         self._shown: str | None = None
+        self._agreed = ""
+        """The text that was last the draft's and the editor's both."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="line"):
@@ -51,17 +53,25 @@ class Field(Vertical):
         return self.editor.text if isinstance(self.editor, PathInput) else self.editor.value
 
     def show(self, text: str, problem: CnpError | None) -> None:
-        if isinstance(self.editor, PathInput):
-            self.editor.show(text)
-        elif text != self.editor.value:
-            with self.prevent(Input.Changed):
-                self.editor.value = text
+        if self.text == self._agreed != text:
+            self._write(text)
+        if self.text == text:  # else what is typed is ahead of the draft, which hears by message
+            self._agreed = text
         said = f"! {problem.what} {problem.todo}".rstrip() if problem else ""
         if said != self._shown:
             self._shown = said
             self._problem.update(Content(said))
             self._problem.display = bool(said)
             self.set_class(bool(said), "-wrong")
+
+    def _write(self, text: str) -> None:
+        """Another text, from outside."""
+        if isinstance(self.editor, PathInput):
+            self.editor.show(text)
+            return
+        with self.prevent(Input.Changed):
+            self.editor.value = text
+        self.editor.cursor_position = len(text)
 
     def on_resize(self, event: Resize) -> None:
         """What is wrong stays readable while candidates are shown."""

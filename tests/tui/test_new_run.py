@@ -189,6 +189,25 @@ async def test_what_is_typed_fast_is_not_overtaken_by_what_was_known() -> None:
 
 
 @asyncio
+@pytest.mark.parametrize("key", ["clean", "data"])
+async def test_a_field_is_not_overtaken_either(key: str) -> None:
+    async with new_run() as (pilot, screen):
+        await pilot.press("enter")
+        await until(pilot, lambda: part(screen) == "data", "the data")
+        field = screen.query_one(f"#field-{key}", Field)
+        field.take_focus()
+        await until(pilot, lambda: field.has_focus_within, "the field")
+        field.line.value, field.line.cursor_position = "50", 2  # typed, and the draft not told yet
+        for behind in ("", "5"):
+            screen.draft = screen.draft.put(key, behind)
+            screen._bring_up_to_date()
+            assert (field.text, field.line.cursor_position) == ("50", 2)
+        await until(pilot, lambda: screen.draft.text(key) == "50", "the draft hears of it")
+        screen.put(key, "700")
+        assert (field.text, field.line.cursor_position) == ("700", 3)
+
+
+@asyncio
 async def test_settings_by_mouse() -> None:
     async with new_run((120, 40)) as (pilot, screen):
         await pilot.click("#--content-tab-settings")

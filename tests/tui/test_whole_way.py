@@ -16,8 +16,12 @@ from tests.tui.tmux import SANE, Terminal, needs_tmux, wait_until
 LONG_S = 500.0
 """Half a minute on two free cores; the tests may have neither."""
 
-BRIEF = {"CNP_TARGETS": "5", "CNP_CLEAN": "300", "OMP_NUM_THREADS": "1"}
-"""The same way with a named target and fewer images: minutes on a busy machine become seconds."""
+BRIEF = {
+    "CNP_TARGETS": "5", "CNP_CLEAN": "300", "CNP_TARGET_FAMILIES": "patch",
+    "CNP_TARGET_STEPS": "60", "CNP_REVERSAL_STEPS": "60", "OMP_NUM_THREADS": "1",
+}  # fmt: skip
+"""The same way with a named target, fewer images and steps: minutes on a busy machine become
+seconds."""
 
 
 @pytest.fixture(name="runs", autouse=True)

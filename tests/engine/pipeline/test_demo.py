@@ -20,6 +20,7 @@ from cnp_engine.events import (
     ModelLoaded,
     Progress,
     ScoresReady,
+    StageStarted,
     TargetRanked,
     VerdictReached,
 )
@@ -62,6 +63,13 @@ class TestRepaired:
         assert set(found) >= CONTRACT
         stored = json.loads((repaired[0].path / "summary.json").read_text())
         assert stored == json.loads(json.dumps(found))
+
+    def test_what_pruning_has_repaired_is_not_healed(self, repaired: Run) -> None:
+        """With every setting as it comes."""
+        store, events = repaired
+        assert store.config.heal.when == "auto"
+        assert not any(isinstance(e, StageStarted) and e.stage == "heal" for e in events)
+        assert finished(events).summary["healed"] is None
 
     def test_the_target_stands_out_in_the_ranking(self, repaired: Run) -> None:
         ranked: TargetRanked = of(repaired[1], TargetRanked)[-1]

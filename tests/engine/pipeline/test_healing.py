@@ -15,7 +15,6 @@ from cnp_engine.config import HealSettings
 from cnp_engine.errors import SettingInvalid
 from cnp_engine.events import (
     CurvePoint,
-    Event,
     Healed,
     LabelFree,
     Rate,
@@ -115,16 +114,6 @@ def test_a_run_heals_by_itself_where_pruning_falls_short(pruned: CurvePoint, cal
     assert called_for(HealSettings(), pruned) is called
     assert called_for(HealSettings(when="always"), pruned)
     assert not called_for(HealSettings(when="never"), pruned)
-
-
-def test_a_model_that_pruning_has_repaired_is_not_healed(
-    repaired: tuple[RunDirectory, list[Event]],
-) -> None:
-    """The demo's, with every setting as it comes."""
-    store, events = repaired
-    assert store.config.heal.when == "auto"
-    assert not any(isinstance(e, StageStarted) and e.stage == "heal" for e in events)
-    assert finished(events).summary["healed"] is None
 
 
 def test_any_number_of_neurons_is_healed_on_request(run: RunDirectory) -> None:
