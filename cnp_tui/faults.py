@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnp_engine import errors
-from cnp_engine.errors import CheckpointUnsafe, CnpError, EngineError, WorkerDied
+from cnp_engine.errors import (
+    CheckpointUnsafe,
+    CnpError,
+    EngineError,
+    Interrupted,
+    WorkerDied,
+)
 
 if TYPE_CHECKING:
     from cnp_engine.events import Failed
@@ -47,8 +53,12 @@ def unexpected(error: BaseException) -> UnexpectedError:
 
 
 def show(error: CnpError, debug: bool = False) -> None:
-    """Two sentences on stderr; the imports of a refused file always, the rest for ``debug``."""
-    lines = [f"error: {error.what}"]
+    """Two sentences on stderr; the imports of a refused file always, the rest for ``debug``.
+
+    To have been stopped is no error.
+    """
+    stopped = isinstance(error, Interrupted)
+    lines = [error.what if stopped else f"error: {error.what}"]
     if error.todo:
         lines.append(f"  {error.todo}")
     if isinstance(error, CheckpointUnsafe):

@@ -208,6 +208,7 @@ def test_a_detached_run_is_left_to_work_and_can_be_followed_and_stopped(place: P
     rest = viewer.communicate(timeout=PATIENCE_S)[1]
     assert viewer.returncode == 130
     assert "the run goes on" in rest
+    assert "error" not in rest
     assert RunDirectory.open(place).locked()
     stopped = subprocess.run(
         [*cnp, "cancel", str(place)],
