@@ -173,9 +173,9 @@ def test_it_is_told_apart_by_size_live(tmp_path: Path, done: RunDirectory) -> No
         terminal.wait_for("done", "before and after")
         assert "model" not in terminal.screen.splitlines()[1]
         terminal.resize(160, 40)
-        wait_until(lambda: "model" in terminal.screen.splitlines()[1])
+        wait_until(lambda: "model" in terminal.screen.splitlines()[1], lambda: terminal.screen)
         terminal.resize(60, 15)
-        wait_until(lambda: "model" not in terminal.screen.splitlines()[1])
+        wait_until(lambda: "model" not in terminal.screen.splitlines()[1], lambda: terminal.screen)
 
 
 def test_the_mouse_alone_opens_and_leaves(tmp_path: Path, done: RunDirectory) -> None:

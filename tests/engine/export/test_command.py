@@ -42,7 +42,7 @@ def other(key: str, preset: str) -> Any:
     if isinstance(now, float):
         return now + 0.5 if item.high is None else (now + (item.high if now == 0 else 0)) / 2
     if isinstance(now, tuple):
-        return (3, 5)
+        return now[:1] or (3, 5)
     if str in members or int in members:
         return 7 if int in members else "7"
     return next((member for member in members if member != now), "7")
