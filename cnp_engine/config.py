@@ -28,14 +28,16 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     path: Literal["", "file", "source", "factory"] = "",
+    some: bool = False,
 ) -> Any:
     """A documented setting; ``low`` and ``high`` are inclusive bounds for a number.
 
     ``path`` marks what is made absolute when a run is created: a file or folder, a source that may
     be ``prefix:FOLDER``, or a factory that may be ``FILE.py:NAME``. A default of
-    ``dataclasses.MISSING`` has to be given by the user.
+    ``dataclasses.MISSING`` has to be given by the user. ``some``: a list may not be empty.
     """
-    return field(default=default, metadata={"help": help, "low": low, "high": high, "path": path})
+    about = {"help": help, "low": low, "high": high, "path": path, "some": some}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class TargetSettings:
     )
     batch: int = setting(16, "images a step for every class", low=4)
     families: tuple[Family, ...] = setting(
-        FAMILIES, "kinds of triggers looked for: patch, blend, warp, wave; fewer are faster"
+        FAMILIES, "kinds of triggers looked for; fewer are faster", some=True
     )
     waves: int = setting(24, "images on which every plane wave is tried", low=1)
     success: float = setting(0.95, "success wanted of each class's trigger", low=0.0, high=1.0)
@@ -63,12 +65,6 @@ class TargetSettings:
         low=0,
     )
     eps: float = setting(0.4, "bound of the neuron perturbation behind the votes", low=0.0)
-
-    def __post_init__(self) -> None:
-        if not self.families:
-            raise SettingInvalid(
-                "target.families cannot be none.", f"Give some of {', '.join(FAMILIES)}."
-            )
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Setting:
     low: float | None
     high: float | None
     path: str
+    some: bool
 
     @property
     def required(self) -> bool:
@@ -62,6 +63,8 @@ class Setting:
             value = _convert(self.hint, raw.strip() if isinstance(raw, str) else raw)
             for number in value if isinstance(value, tuple) else (value,):
                 _check_bounds(number, self.low, self.high)
+            if self.some and not value:
+                raise _MismatchError
         except _MismatchError:
             default = "" if self.required else f" The default is {show(self.default)}."
             raise SettingInvalid(
@@ -95,6 +98,7 @@ def _walk(kind: type, prefix: str) -> Iterator[Setting]:
                 meta.get("low"),
                 meta.get("high"),
                 meta.get("path", ""),
+                meta.get("some", False),
             )
 
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from cnp_engine import settings
 from cnp_engine.config import RunConfig, under
@@ -167,7 +167,9 @@ def _taken(place: Path, force: bool) -> CnpError | None:
 
 
 def choices(item: Setting) -> tuple[str, ...]:
-    """The texts a setting can be, where they can be counted off."""
+    """The texts a setting can be, where they can be counted off: not of a list."""
+    if get_origin(item.hint) is tuple:
+        return ()
     expects = item.expects
     if expects == "true or false":
         return ("true", "false")

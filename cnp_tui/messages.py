@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from textual.message import Message
 
 from cnp_engine.errors import CnpError
@@ -23,13 +25,26 @@ class Rested(Message):
         self.k = k
 
 
-class Edited(Message):
-    """A field of a run being put together holds another text."""
+class Line(Protocol):
+    """What is typed into."""
 
-    def __init__(self, key: str, text: str) -> None:
+    @property
+    def text(self) -> str: ...
+
+
+class Edited(Message):
+    """A field of a run being put together holds another text; ``line`` is where it was typed."""
+
+    def __init__(self, key: str, text: str, line: Line | None = None) -> None:
         super().__init__()
         self.key = key
         self.text = text
+        self.line = line
+
+    @property
+    def latest(self) -> bool:
+        """Whether nothing was typed since."""
+        return self.line is None or self.line.text == self.text
 
 
 class Accepted(Message):

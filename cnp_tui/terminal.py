@@ -66,6 +66,7 @@ def start(link: Link | None = None, first: Name = "home", *args: object) -> int:
     """
     require()
     tolerate_bytes()
+    believe_the_terminal()
     from cnp_tui.app import CnpApp
 
     app = CnpApp(link, first, *args)
@@ -92,6 +93,14 @@ def tolerate_bytes() -> None:
         return partial(codecs.getincrementaldecoder(encoding), errors="replace")
 
     vars(linux_driver)["getincrementaldecoder"] = lenient
+
+
+def believe_the_terminal() -> None:
+    """COLUMNS and LINES, where exported, are of another moment: nothing would follow a resize."""
+    with contextlib.suppress(OSError):
+        if all(os.get_terminal_size(sys.stdout.fileno())):
+            os.environ.pop("COLUMNS", None)
+            os.environ.pop("LINES", None)
 
 
 def log_path() -> Path:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
+from cnp_engine.errors import CnpError
 
 SAMPLE = 8
 """Images on which the copy has to answer as the original."""
@@ -39,16 +40,26 @@ def folded(network: MaskedNetwork, images_BCHW: Tensor) -> MaskedNetwork:
 
     Images as the network takes them; the first few are used. Nothing of ``network`` changes.
     """
-    sample = images_BCHW[:SAMPLE]
-    pairs = follows(network, sample)
-    if not pairs:
+    try:
+        return _folded(network, images_BCHW[:SAMPLE]) or network
+    except CnpError:
+        raise  # stopped
+    except Exception:  # a module of the user's own: what it does not bear is not folded
         return network
-    with suppress(Exception):  # a module of the user's own: what it does not bear is not folded
-        other = network.over(_folded(network.module, pairs), ())
-        before, after = (net(sample, exact=True).logits_BK for net in (network, other))
-        if bool((after - before).abs().max() <= TOLERANCE * before.abs().max()):
-            return other
-    return network
+
+
+def _folded(network: MaskedNetwork, sample_BCHW: Tensor) -> MaskedNetwork | None:
+    """None where there is nothing to fold, or where the copy would not be the same."""
+    pairs = follows(network, sample_BCHW)
+    module = copy.deepcopy(network.module)
+    if not pairs or not _apart(module, network.module):
+        return None
+    for conv, norm in pairs:
+        _fold(module, conv, norm)
+    other = network.over(module, ())
+    before, after = (net(sample_BCHW, exact=True).logits_BK for net in (network, other))
+    close = (after - before).abs().max() <= TOLERANCE * before.abs().max()
+    return other if bool(close) else None
 
 
 def follows(network: MaskedNetwork, images_BCHW: Tensor) -> list[tuple[str, str]]:
@@ -67,13 +78,16 @@ def follows(network: MaskedNetwork, images_BCHW: Tensor) -> list[tuple[str, str]
     def normalises(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             calls[name] += 1
-            found.extend((conv, name) for conv, output in made.items() if output is inputs[0])
+            read = inputs[0] if inputs else None  # it may be given by name
+            found.extend((conv, name) for conv, output in made.items() if output is read)
 
         return hook
 
     with ExitStack() as hooks:
-        for name, module in network.module.named_modules():
-            if not _plain(module):
+        every = list(network.module.named_modules(remove_duplicate=False))
+        names = Counter(id(module) for _, module in every)
+        for name, module in every:
+            if not _plain(module) or names[id(module)] > 1:
                 continue
             if type(module) is nn.Conv2d:
                 hook = module.register_forward_hook(convolved(name))
@@ -111,13 +125,15 @@ def _plain(module: nn.Module) -> bool:
     return not (module.training or any(hooks) or "forward" in vars(module))
 
 
-def _folded(module: nn.Module, pairs: list[tuple[str, str]]) -> nn.Module:
-    other = copy.deepcopy(module)
-    for conv_name, norm_name in pairs:
-        conv, norm = other.get_submodule(conv_name), other.get_submodule(norm_name)
-        assert isinstance(conv, nn.Conv2d)
-        assert isinstance(norm, nn.BatchNorm2d)
-        fused = fuse_conv_bn_eval(conv, norm).requires_grad_(False)
-        other.set_submodule(conv_name, fused.to(memory_format=torch.channels_last))
-        other.set_submodule(norm_name, nn.Identity())
-    return other
+def _apart(one: nn.Module, two: nn.Module) -> bool:
+    """Whether two networks share no part: a module says itself how it is copied."""
+    return not {id(part) for part in one.modules()} & {id(part) for part in two.modules()}
+
+
+def _fold(module: nn.Module, conv_name: str, norm_name: str) -> None:
+    conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    fused = fuse_conv_bn_eval(conv, norm).requires_grad_(False)
+    module.set_submodule(conv_name, fused.to(memory_format=torch.channels_last))
+    module.set_submodule(norm_name, nn.Identity())

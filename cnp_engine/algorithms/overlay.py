@@ -42,9 +42,12 @@ class Overlay:
         self.layers = tuple(layers)
         self._norms = [module.get_submodule(name) for name, _ in self.layers]
         self._sizes = [channels for _, channels in self.layers]
-        none = next(module.parameters()).detach().new_zeros(0)
-        self.weight_N = torch.cat([none, *(_parameter(norm, "weight") for norm in self._norms)])
-        self.bias_N = torch.cat([none, *(_parameter(norm, "bias") for norm in self._norms)])
+        self.weight_N, self.bias_N = (
+            torch.cat([_parameter(norm, kind) for norm in self._norms])
+            if self._norms
+            else next(module.parameters()).detach().new_zeros(0)
+            for kind in ("weight", "bias")
+        )
 
     @property
     def neurons(self) -> int:

@@ -143,7 +143,8 @@ class NewRunScreen(CnpScreen):
     @on(Edited)
     def _edited(self, event: Edited) -> None:
         event.stop()
-        self.put(event.key, event.text)
+        if event.latest:  # else a later one is on its way, and the field is not to go back
+            self.put(event.key, event.text)
 
     def put(self, key: str, text: str) -> None:
         """Every way of setting something comes through here."""

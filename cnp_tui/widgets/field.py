@@ -53,10 +53,11 @@ class Field(Vertical):
         return self.editor.text if isinstance(self.editor, PathInput) else self.editor.value
 
     def show(self, text: str, problem: CnpError | None) -> None:
-        if self.text == self._agreed != text:
+        typed, wanted = self.text.strip(), text.strip()  # a draft keeps no blanks at the ends
+        if typed == self._agreed != wanted:
             self._write(text)
-        if self.text == text:  # else what is typed is ahead of the draft, which hears by message
-            self._agreed = text
+        if self.text.strip() == wanted:  # else what is typed is ahead of a draft that hears of it
+            self._agreed = wanted
         said = f"! {problem.what} {problem.todo}".rstrip() if problem else ""
         if said != self._shown:
             self._shown = said
@@ -95,14 +96,14 @@ class Field(Vertical):
     @on(PathInput.Taken)
     def _path(self, event: PathInput.Changed) -> None:
         event.stop()
-        self.post_message(Edited(self.key, event.text))
+        self.post_message(Edited(self.key, event.text, self))
         if isinstance(event, PathInput.Taken):
             self.post_message(Accepted(self.key))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        self.post_message(Edited(self.key, event.value))
+        self.post_message(Edited(self.key, event.value, self))
 
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:

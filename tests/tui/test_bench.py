@@ -236,7 +236,7 @@ def test_a_stopped_bench_keeps_what_is_there(number: signal.Signals, code: int) 
     bench.send_signal(number)
     answer, said = bench.communicate(timeout=LONG_S)
     assert (bench.returncode, answer) == (code, "")
-    assert "error: The bench was stopped: 0 of 2 cells done." in said
+    assert "The bench was stopped: 0 of 2 cells done." in said
     assert not lock.held(first / "lock")
     assert launch.status(RunDirectory.open(first))[0] == "cancelled"
     rows = json.loads(Path("out", "bench.json").read_text())["rows"]

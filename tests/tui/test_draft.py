@@ -144,3 +144,15 @@ def test_a_mistake_names_the_default_of_the_preset(preset: str, default: str) ->
     problem = Draft().put("preset", preset).put("masks.lr", "x").problem("masks.lr")
     assert problem is not None
     assert problem.todo.endswith(f"The default is {default}.")
+
+
+def test_a_list_is_typed_and_never_none() -> None:
+    """Its values can be counted off, but it is more than one of them."""
+    item = CATALOGUE["target.families"]
+    assert choices(item) == ()
+    assert choices(CATALOGUE["precision"]) == ("auto", "float32", "bfloat16")
+    draft = Draft().put("target.families", "none")
+    problem = draft.problem("target.families")
+    assert problem is not None
+    assert "cannot be none" in problem.what
+    assert Draft().put("target.families", "patch,wave").problem("target.families") is None

@@ -205,6 +205,15 @@ async def test_a_field_is_not_overtaken_either(key: str) -> None:
         await until(pilot, lambda: screen.draft.text(key) == "50", "the draft hears of it")
         screen.put(key, "700")
         assert (field.text, field.line.cursor_position) == ("700", 3)
+        field.line.value = "7000"
+        field.line.value = "700"  # and taken back, before either is heard of
+        await until(pilot, lambda: screen.draft.text(key) == "700", "the latest")
+        await pilot.pause()
+        assert field.text == screen.draft.text(key) == "700"
+        field.line.value = "700 "
+        await pilot.pause()
+        screen.put(key, "800")  # from outside, past the blank that the draft may not keep
+        assert field.text == "800"
 
 
 @asyncio

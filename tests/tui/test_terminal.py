@@ -168,8 +168,11 @@ def test_a_killed_worker_is_told_on_the_screen_and_at_home(
         assert terminal.wait_for_exit() == 0
 
 
-def test_it_is_told_apart_by_size_live(tmp_path: Path, done: RunDirectory) -> None:
-    with Terminal(tmp_path) as terminal:
+@pytest.mark.parametrize("env", [{}, {"COLUMNS": "80", "LINES": "24"}], ids=["", "exported"])
+def test_it_is_told_apart_by_size_live(
+    tmp_path: Path, done: RunDirectory, env: dict[str, str]
+) -> None:
+    with Terminal(tmp_path, env=env) as terminal:
         terminal.wait_for("done", "before and after")
         assert "model" not in terminal.screen.splitlines()[1]
         terminal.resize(160, 40)

@@ -17,6 +17,7 @@ from cnp_engine.algorithms.folding import folded, follows
 from cnp_engine.algorithms.overlay import MaskedNetwork
 from cnp_engine.algorithms.target import rank_classes
 from cnp_engine.algorithms.triggers import ReversalPlan
+from cnp_engine.errors import Interrupted
 from cnp_engine.models.registry import build, create
 from tests.engine.algorithms.drive import result
 from tests.engine.algorithms.nets import TinyNet, Untouched, generator, images, masked
@@ -58,6 +59,36 @@ class CalledTwice(TinyNet):
 class Uncopied(TinyNet):
     def __deepcopy__(self, memo: object) -> Uncopied:
         raise TypeError("this one is not copied")
+
+
+class Kept(TinyNet):
+    """Its copy is itself."""
+
+    def __deepcopy__(self, memo: object) -> Kept:
+        return self
+
+
+class ByName(TinyNet):
+    """The second norm gets its input by name, so nothing is known of it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = F.relu(self.bn2(input=self.conv2(x)))
+        logits: Tensor = self.linear(self.bn3(self.mix(x.mean((2, 3)))))
+        return logits
+
+
+class TwoNames(TinyNet):
+    """One norm is known by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.again = self.bn2
+
+
+class Stopped(TinyNet):
+    def __deepcopy__(self, memo: object) -> Stopped:
+        raise Interrupted("SIGINT")
 
 
 class OfItsOwn(TinyNet):
@@ -143,11 +174,28 @@ def test_what_another_reads_too_stays() -> None:
     assert follows(masked(AddedInPlace()), images(2)) == [("conv1", "bn1")]
 
 
-@pytest.mark.parametrize("kind", [Uncopied, OfItsOwn])
+@pytest.mark.parametrize("kind", [ByName, TwoNames])
+def test_a_norm_of_which_little_is_known_stays(kind: type[TinyNet]) -> None:
+    network = masked(kind())
+    assert follows(network, images(2)) == [("conv1", "bn1")]
+    plain, x = folded(network, images(4)), images(4)
+    assert plain is not network
+    assert_close(plain(x).logits_BK, network(x).logits_BK, atol=1e-5, rtol=1e-5)
+
+
+def test_to_be_stopped_is_no_reason_to_go_on() -> None:
+    with pytest.raises(Interrupted):
+        folded(masked(Stopped()), images(4))
+
+
+@pytest.mark.parametrize("kind", [Uncopied, Kept, OfItsOwn])
 def test_what_cannot_be_folded_is_used_as_it_is(kind: type[TinyNet]) -> None:
     network = masked(kind())
+    before = Untouched(network.module)
     assert follows(network, images(4))
     assert folded(network, images(4)) is network
+    assert isinstance(network.module.get_submodule("bn1"), nn.BatchNorm2d)
+    before.check()
 
 
 def test_a_block_gone_through_twice_stays() -> None:

@@ -96,7 +96,7 @@ def test_a_wrong_value_is_refused_wherever_it_comes_from(
         ("=3", SettingInvalid, "has no value"),
         ("target=3", SettingUnknown, "targets"),
         ("model=", SettingInvalid, "model cannot be"),
-        ("target.families=none", SettingInvalid, "Give some of patch, blend, warp, wave"),
+        ("target.families=none", SettingInvalid, "Give one of patch, blend, warp, wave"),
         ("target.families=patch,sticker", SettingInvalid, "one of patch, blend, warp, wave"),
     ],
 )
