@@ -211,6 +211,8 @@ class CnpApp(App[int], inherit_bindings=False):
 
     def look(self) -> None:
         """Pull a snapshot; the shown screen gets it where something is different."""
+        if not self.screen_stack:  # a last tick while all is taken down
+            return
         screen = self.screen
         if self.link is None or not self.link.poll():
             return
