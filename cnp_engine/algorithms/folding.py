@@ -51,8 +51,10 @@ def folded(network: MaskedNetwork, images_BCHW: Tensor) -> MaskedNetwork:
 def _folded(network: MaskedNetwork, sample_BCHW: Tensor) -> MaskedNetwork | None:
     """None where there is nothing to fold, or where the copy would not be the same."""
     pairs = follows(network, sample_BCHW)
+    if not pairs:
+        return None
     module = copy.deepcopy(network.module)
-    if not pairs or not _apart(module, network.module):
+    if not _apart(module, network.module):
         return None
     for conv, norm in pairs:
         _fold(module, conv, norm)

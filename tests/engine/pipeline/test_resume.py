@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-from cnp_engine.events import Event, Finished, Progress, StageFinished
+from cnp_engine.events import Event, Finished, Progress, StageFinished, TargetRanked
 from cnp_engine.rundir import RunDirectory
 from tests.engine.pipeline.conftest import TARGETED, demo_config, drive
 
@@ -56,3 +56,15 @@ def test_another_seed_is_another_run(
     drive(other)
     ours, theirs = (load_file(s.artifact("scores.safetensors")) for s in (whole[0], other))
     assert not ours["scores"].equal(theirs["scores"])
+
+
+def test_a_run_looks_for_the_kinds_of_triggers_it_is_told(few: Path, tmp_path: Path) -> None:
+    sets = (*TARGETED, f"data={few}", "target.families=patch,wave", "until=verdict")
+    store = RunDirectory.create(tmp_path / "run", demo_config("demo_model.pth", *sets))
+    events = drive(store)
+    (ranked,) = (event for event in events if isinstance(event, TargetRanked))
+    assert {name for row in ranked.ranking for name in row.signals if "octaves" in name} == {
+        "patch_octaves", "wave_octaves",
+    }  # fmt: skip
+    steps = [e for e in events if isinstance(e, Progress) and e.stage == "target"]
+    assert {step.label for step in steps} == {"patch", "wave"}
