@@ -162,7 +162,7 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
     strong = [(trigger, 1.0)] * reversal.restarts
     yield pair(
         "masks", masks.batch, masks.rounds * masks.batches,
-        stepper(finding.scores_stage(material, strong)),
+        stepper(finding.scores_stage(material, strong, ())),
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Single jobs on a finished run or a file, for front ends: measure, prune, export, report.
 
-Each returns plain data. They build their material the way a run does, so figures agree.
+Each returns plain data, and says by ``tell`` how far it is. They build their material the way a run
+does, so figures agree.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import Any, TypeVar
 import torch
 
 from cnp_engine import codec, runtime
-from cnp_engine.algorithms.metrics import measure
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.data.sources import open_source
@@ -32,13 +32,14 @@ from cnp_engine.stages.delivery import (
     pruned,
     wanted_formats,
 )
-from cnp_engine.stages.evidence import Evidence
+from cnp_engine.stages.evidence import Evidence, measured
 from cnp_engine.stages.healing import healing_of
 from cnp_engine.stages.judging import Curve, load_curve, threshold_of
 from cnp_engine.stages.material import Material, has
 from cnp_engine.stages.session import aims
 from cnp_engine.state import RunState
 from cnp_engine.steps import result
+from cnp_engine.telling import Tell, narrated, silent
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ def evaluate_model(
     normalize: str = "auto",
     device: str = "auto",
     seed: int = 0,
+    tell: Tell = silent,
 ) -> dict[str, Any]:
     """BA, and with an attack ASR and RA, on the labelled test images, in float32."""
     config = RunConfig(
@@ -71,8 +73,8 @@ def evaluate_model(
         )
     found, _ = loading.choose_normalize(normalize, loaded, drawn)
     loaded.module.to(chosen).to(memory_format=torch.channels_last)
-    measured = measure(loading.masked_network(loaded, found, None), truth)
-    return {**_rates(measured), "normalize": found.name}
+    network = loading.masked_network(loaded, found, None)
+    return {**_rates(narrated(measured("load", network, truth), tell)), "normalize": found.name}
 
 
 def _rates(measured: Measured) -> dict[str, Any]:
@@ -97,9 +99,10 @@ def prune_run(
     threshold: float | None = None,
     auto: bool | None = None,
     out: str | None = None,
+    tell: Tell = silent,
 ) -> dict[str, Any]:
     """Write and measure the model with another number of neurons pruned."""
-    job = _Job(run)
+    job = _Job(run, tell)
     k = job.amount(count, fraction, threshold)
     path = Path(out) if out else job.store.exports / f"{MODEL}-k{k}.pth"
     done = job.delivered(k, [path])
@@ -114,14 +117,16 @@ def prune_run(
     }
 
 
-def export_run(run: str, formats: Sequence[str] = (), to: str | None = None) -> dict[str, Any]:
+def export_run(
+    run: str, formats: Sequence[str] = (), to: str | None = None, tell: Tell = silent
+) -> dict[str, Any]:
     """Write the files of a finished run again, to ``to`` or its own exports folder.
 
     Where a healed model is among them, ``healed`` says what it came to, ``before`` what it was made
     from; one that is no better is not written. Raises SettingInvalid for one in the run's own
     exports that its log does not tell of.
     """
-    job = _Job(run)
+    job = _Job(run, tell)
     wanted = job.formats(formats)
     folder = Path(to) if to else job.store.exports
     if HEALED in wanted and folder == job.store.exports and not job.healed_there:
@@ -151,7 +156,8 @@ def standing(store: RunDirectory) -> Chosen | None:
 class _Job:
     """A run that has come to its curve, loaded. Raises RunMissing where it has not."""
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, tell: Tell) -> None:
+        self.tell = tell
         self.store = RunDirectory.open(run)
         if not has(self.store, finding.SCORES) or not (self.store.path / CURVE).is_file():
             raise RunMissing(
@@ -162,7 +168,8 @@ class _Job:
             )
         self.material: Material
         self.evidence: Evidence
-        self.material, self.evidence = result(loading.load_stage(self.store.config, self.store))
+        loaded = loading.load_stage(self.store.config, self.store)
+        self.material, self.evidence = narrated(loaded, tell)
         self.curve: Curve = load_curve(self.material)
         self.state = RunState.from_records(self.store.events().read())
         self.chosen: Chosen = self.state.chosen or self.curve.chosen
@@ -197,14 +204,16 @@ class _Job:
     def delivered(self, k: int, paths: Sequence[Path]) -> Delivered:
         state = pruned(self.material, self.scores.order_N, k)
         steps = deliver(self.material, self.evidence, self.triggers.judges, state, k, paths)
-        return result(steps)
+        return narrated(steps, self.tell)
 
     def healed(self, folder: Path) -> tuple[Healed, tuple[str, ...]]:
         """What came of healing, and the files written: none where the model is no better."""
-        healing = healing_of(self.material, self.triggers, self.scores.order_N, self.chosen.k)
+        steps = healing_of(self.material, self.triggers, self.scores.order_N, self.chosen.k)
+        healing = narrated(steps, self.tell)
         paths = [folder / name for name in FILES[HEALED]]
         judges = self.triggers.judges
-        return result(deliver_healed(self.material, self.evidence, judges, healing, paths))
+        written = deliver_healed(self.material, self.evidence, judges, healing, paths)
+        return narrated(written, self.tell)
 
     def _before(self, healed: Healed) -> dict[str, Any]:
         """The model that was healed: the pruned one in the exports, else the checkpoint."""

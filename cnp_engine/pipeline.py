@@ -175,7 +175,9 @@ def _repair(
     session: Session | None = None
     healed: healing.Healing | None = None
     if triggers.strong:
-        scores = yield from _retried(material, lambda m: finding.scores_stage(m, triggers.strong))
+        scores = yield from _retried(
+            material, lambda m: finding.scores_stage(m, triggers.strong, triggers.grown)
+        )
         curve = yield from judging.sweep_stage(material, evidence, triggers.judges, scores)
         session = Session(material, evidence, triggers, scores, curve)
         order_N, k = scores.order_N, curve.chosen.k

@@ -2,7 +2,8 @@
 
 stdin holds the request, an object of keyword arguments. stdout gets exactly one object,
 ``{"result": {...}}`` or ``{"error": {code, exit_code, what, todo, details}}``; whatever a library
-prints meanwhile goes to stderr. Each job imports what it needs when it is called.
+prints meanwhile goes to stderr, and so does how far the job is, unless it is to be ``quiet``. Each
+job imports what it needs when it is called.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from cnp_engine.codec import decode, encode
 from cnp_engine.errors import CnpError
+from cnp_engine.telling import telling
 from cnp_engine.training.plan import TrainingPlan
 from cnp_engine.worker import last_word
 
@@ -29,16 +31,19 @@ def inspect(file: str, arch: str | None = None, classes: int | None = None) -> A
     return _import("cnp_engine.models.inspect").inspect_file(Path(file), arch, classes)
 
 
-def evaluate(**request: Any) -> Any:
-    return _import("cnp_engine.actions").evaluate_model(**request)
+def evaluate(quiet: bool = False, **request: Any) -> Any:
+    with telling(quiet) as tell:
+        return _import("cnp_engine.actions").evaluate_model(**request, tell=tell)
 
 
-def prune(**request: Any) -> Any:
-    return _import("cnp_engine.actions").prune_run(**request)
+def prune(quiet: bool = False, **request: Any) -> Any:
+    with telling(quiet) as tell:
+        return _import("cnp_engine.actions").prune_run(**request, tell=tell)
 
 
-def export(**request: Any) -> Any:
-    return _import("cnp_engine.actions").export_run(**request)
+def export(quiet: bool = False, **request: Any) -> Any:
+    with telling(quiet) as tell:
+        return _import("cnp_engine.actions").export_run(**request, tell=tell)
 
 
 def report(**request: Any) -> Any:
@@ -46,10 +51,10 @@ def report(**request: Any) -> Any:
 
 
 def poison(plan: dict[str, Any], out: str, device: str, precision: str, quiet: bool = False) -> Any:
-    """Train a network with a backdoor, or its clean twin; progress goes to stderr."""
+    """Train a network with a backdoor, or its clean twin."""
     job = _import("cnp_engine.training.job")
     wanted = decode(TrainingPlan, plan)
-    with job.telling(quiet) as tell:
+    with telling(quiet) as tell:
         return job.poison(wanted, Path(out), device, precision, tell)
 
 

@@ -36,9 +36,9 @@ def inspect(file: Path, arch: str | None, classes: int | None, as_json: bool) ->
         raise revive(found["error_code"], found["refused"], found["todo"], found["imports"])
 
 
-def evaluate(as_json: bool, **request: Any) -> None:
+def evaluate(as_json: bool, quiet: bool, **request: Any) -> None:
     request["model"] = str(absolute(request["model"]))
-    found = bridge.call("evaluate", **request)
+    found = bridge.call("evaluate", quiet=quiet, **request)
     if as_json:
         _print_json(found)
         return
@@ -72,7 +72,9 @@ def poison(
         print(found["attack"])
 
 
-def prune(run: str, amounts: Mapping[str, Any], out: Path | None, as_json: bool) -> None:
+def prune(
+    run: str, amounts: Mapping[str, Any], out: Path | None, quiet: bool, as_json: bool
+) -> None:
     """Raises SettingInvalid unless exactly one amount is given."""
     given = [name for name, value in amounts.items() if value is not None]
     if len(given) != 1:
@@ -82,14 +84,15 @@ def prune(run: str, amounts: Mapping[str, Any], out: Path | None, as_json: bool)
         )
     path = str(runs.find(run).path)
     place = str(absolute(out)) if out else None
-    _tell(bridge.call("prune", run=path, out=place, **amounts), as_json)
+    _tell(bridge.call("prune", run=path, out=place, quiet=quiet, **amounts), as_json)
 
 
-def export(run: str, formats: Sequence[str], to: Path | None, as_json: bool) -> None:
+def export(run: str, formats: Sequence[str], to: Path | None, quiet: bool, as_json: bool) -> None:
     path = str(runs.find(run).path)
     place = str(absolute(to)) if to else None
     names = [name for text in formats for name in text.split(",") if name]
-    _tell(bridge.call("export", run=path, formats=names, to=place), as_json)
+    found = bridge.call("export", run=path, formats=names, to=place, quiet=quiet)
+    _tell(found, as_json)
 
 
 def report(run: str, as_json: bool) -> None:

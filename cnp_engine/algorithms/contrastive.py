@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.target import ascend
 from cnp_engine.algorithms.triggers import Trigger
+from cnp_engine.algorithms.votes import ascend
 from cnp_engine.events import Progress
 
 POSITIVES = 3

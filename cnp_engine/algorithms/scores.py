@@ -1,13 +1,14 @@
 """From masks to one score a neuron: flat, lower is pruned first, no ties that matter.
 
 Masks of the fast schedule end at 0 or 1, so the mask alone does not order the neurons inside
-either group. Inside the pruned group the order is by what each neuron contributes: how much the
-repaired model loses when that one neuron is put back (leave-one-out, measured on the clean images
-that optimised the masks). Among the kept ones it is by the pressure that was on their masks.
+either group. Inside the pruned group the order is by backward elimination, measured on the clean
+images that optimised the masks: a neuron whose return does little harm is pruned late. Among the
+kept ones it is by the pressure that was on their masks.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
@@ -36,21 +37,18 @@ class NeuronScores:
         return self.scores_N.argsort(stable=True)
 
 
-def score(
-    mask_N: Tensor, pressure_N: Tensor, contribution: dict[int, float] | None = None
-) -> NeuronScores:
-    """Spread the two groups by rank of ``contribution`` and of ``pressure_N``.
+def score(mask_N: Tensor, pressure_N: Tensor, inside: Sequence[int] | None = None) -> NeuronScores:
+    """Spread the two groups by their place in ``inside`` and by rank of ``pressure_N``.
 
-    ``contribution`` has every neuron under one half, the most contributing to be pruned first;
-    without it the masks themselves are the scores.
+    ``inside`` has every neuron under one half, first to be pruned first; without it the masks
+    themselves are the scores.
     """
     low_N = mask_N < 0.5
     under_half = int(low_N.sum())
-    if contribution is None:
+    if inside is None:
         return NeuronScores(mask_N.clone().double(), under_half)
-    assert contribution.keys() == set(torch.nonzero(low_N).flatten().tolist())
+    assert sorted(inside) == torch.nonzero(low_N).flatten().tolist()
     scores_N = torch.empty(len(mask_N), dtype=torch.float64)
-    inside = sorted(contribution, key=lambda neuron: (-contribution[neuron], neuron))
     for position, neuron in enumerate(inside):
         scores_N[neuron] = LOW * position / max(1, len(inside))
     kept = torch.nonzero(~low_N).flatten()
@@ -61,7 +59,7 @@ def score(
 
 
 @torch.no_grad()
-def leave_one_out(
+def eliminate(
     network: MaskedNetwork,
     images_BCHW: Tensor,
     triggers: Sequence[tuple[Trigger, float]],
@@ -70,32 +68,43 @@ def leave_one_out(
     limit: int,
     offset: int,
     total: int,
-) -> Generator[Progress, None, dict[int, float]]:
-    """For each neuron under one half: how much worse the repaired model is with it put back.
+) -> Generator[Progress, None, list[int]]:
+    """The neurons under one half, first to be pruned first, by backward elimination.
 
-    Worse is KL divergence from the checkpoint's answers on clean images, averaged over stamped
-    and clean images, each image once in either: a neuron that only costs accuracy gets a negative
-    value. Beyond ``limit`` neurons the rest keep their masks' order behind those that were
-    measured.
+    From the model with all of them pruned the one is put back whose return does the least harm,
+    again and again; the last to come back is the first to be pruned. Harm is KL divergence from
+    the checkpoint's answers on clean images, averaged over stamped and clean images, each image
+    once in either. Evaluated lazily (Minoux 1978): what a return does is taken to grow as others
+    come back, so an old figure is a lower bound, and only the least is asked for again. Those
+    beyond ``limit`` keep their masks' order, and are put back before all others.
     """
-    lowest_first = mask_N.argsort(stable=True)
-    inside = lowest_first[: int((mask_N < 0.5).sum())].tolist()
-    binary_N = (mask_N >= 0.5).float().to(network.device)
+    lowest_first = mask_N.argsort(stable=True)[: int((mask_N < 0.5).sum())].tolist()
+    gone, rest = lowest_first[:limit], lowest_first[limit:]
+    binary_N = torch.ones_like(mask_N, device=network.device)
+    binary_N[gone] = 0
     wanted = network(images_BCHW).logits_BK.softmax(1)
     pieces = images_BCHW.chunk(len(triggers))
     stamped = [t.stamp(part, s) for (t, s), part in zip(triggers, pieces, strict=False)]
     both = torch.cat([images_BCHW, *stamped])
     wanted = torch.cat([wanted, wanted[: len(both) - len(images_BCHW)]])
 
-    def distance(mask: Tensor) -> float:
-        logits = network(both, mask).logits_BK
+    def distance() -> float:
+        logits = network(both, binary_N).logits_BK
         return float(F.kl_div(logits.log_softmax(1), wanted, reduction="batchmean"))
 
-    base = distance(binary_N)
-    contribution = {neuron: -1e9 - position for position, neuron in enumerate(inside[limit:])}
-    for number, neuron in enumerate(inside[:limit]):
+    harm = dict.fromkeys(gone, -math.inf)
+    back: list[int] = []
+    base, asked = (distance(), 0) if len(harm) > 1 else (0.0, 0)
+    while len(harm) > 1:
+        fresh: set[int] = set()
+        while (neuron := min(harm, key=lambda n: (harm[n], -n))) not in fresh:
+            binary_N[neuron] = 1
+            harm[neuron] = distance() - base
+            binary_N[neuron] = 0
+            fresh.add(neuron)
+            asked += 1
+            yield Progress("scores", offset, total, {"checked": float(asked)}, "order")
+        base += harm.pop(neuron)
         binary_N[neuron] = 1
-        contribution[neuron] = distance(binary_N) - base
-        binary_N[neuron] = 0
-        yield Progress("scores", offset, total, {"checked": float(number + 1)}, "order")
-    return contribution
+        back.append(neuron)
+    return [*harm, *reversed(back), *rest]

@@ -158,7 +158,7 @@ def _healed(session: Session, k: int, names: Sequence[str], staging: Path) -> He
     if not paths:
         return None
     material, triggers, order_N = session.material, session.triggers, session.scores.order_N
-    healing = healing_of(material, triggers, order_N, k)
+    healing = result(healing_of(material, triggers, order_N, k))
     steps = deliver_healed(material, session.evidence, triggers.judges, healing, paths)
     return result(steps)[0]
 

@@ -18,7 +18,7 @@ from cnp_engine.algorithms.contrastive import (
     optimise_masks,
 )
 from cnp_engine.algorithms.pruning import Strong
-from cnp_engine.algorithms.scores import NeuronScores, leave_one_out, score
+from cnp_engine.algorithms.scores import NeuronScores, eliminate, score
 from cnp_engine.algorithms.target import Ranking, rank_by_votes, rank_classes
 from cnp_engine.algorithms.triggers import Family, ReversalPlan
 from cnp_engine.config import RunConfig
@@ -92,9 +92,12 @@ def _follow(config: RunConfig, ranking: Ranking) -> Target:
 
 
 def scores_stage(
-    material: Material, triggers: Sequence[Strong]
+    material: Material, strong: Sequence[Strong], grown: Sequence[Strong]
 ) -> Generator[Event, None, NeuronScores]:
-    """Masks round by round, each round saved; then one score a neuron."""
+    """Masks round by round, each round saved; then one score a neuron.
+
+    ``strong`` teach the masks; ``grown``, which will judge, have a say in the order as well.
+    """
     clock, store, config = Clock(), material.store, material.config
     if has(store, SCORES):
         scores, recovery, steps = load_scores(material)
@@ -103,9 +106,9 @@ def scores_stage(
         return scores
     plan = _mask_plan(config)
     yield StageStarted("scores", plan.rounds * plan.batches, "steps")
-    originals = OriginalFeatures(material.network, material.optimise, triggers, plan.flip)
+    originals = OriginalFeatures(material.network, material.optimise, strong, plan.flip)
     state = yield from _masks(material, originals, plan)
-    scores = yield from _ordered(material, triggers, state, plan)
+    scores = yield from _ordered(material, (*strong, *grown), state, plan)
     steps = int(state.counters[5])
     save(store, SCORES, {
         "scores": scores.scores_N,
@@ -141,11 +144,11 @@ def _ordered(
     if not limit:
         return score(state.mask_N, state.pressure_N)
     total = plan.rounds * plan.batches
-    contribution = yield from leave_one_out(
+    inside = yield from eliminate(
         material.network, material.optimise[:ORDER_IMAGES], triggers, state.mask_N,
         limit=limit, offset=int(state.counters[5]), total=total,
     )  # fmt: skip
-    return score(state.mask_N, state.pressure_N, contribution)
+    return score(state.mask_N, state.pressure_N, inside)
 
 
 def _mask_plan(config: RunConfig) -> MaskPlan:

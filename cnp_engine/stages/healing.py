@@ -20,7 +20,6 @@ from cnp_engine.config import HealSettings
 from cnp_engine.events import CurvePoint, Event, Healed, StageStarted
 from cnp_engine.stages.material import Clock, Material, has, load, load_json, save, save_json
 from cnp_engine.stages.reversing import Triggers
-from cnp_engine.steps import result
 
 HEALED, HEALING = "healed.safetensors", "healed.json"
 
@@ -82,8 +81,10 @@ def heal_stage(
     return healing
 
 
-def healing_of(material: Material, triggers: Triggers, order_N: Tensor, k: int) -> Healing:
-    """The same without a word, for any ``k``; what the run has healed itself is taken over.
+def healing_of(
+    material: Material, triggers: Triggers, order_N: Tensor, k: int
+) -> Generator[Event, None, Healing]:
+    """The same outside of a run, for any ``k``; what the run has healed itself is taken over.
 
     In smaller batches where the device's memory runs out.
     """
@@ -91,14 +92,14 @@ def healing_of(material: Material, triggers: Triggers, order_N: Tensor, k: int) 
     if standing is not None:
         return standing
     try:
-        return result(_healed(material, triggers, order_N, k))
+        return (yield from _healed(material, triggers, order_N, k))
     except torch.OutOfMemoryError:
         heal = material.config.heal
         if heal.batch <= SMALLEST:
             raise
     smaller = replace(heal, batch=max(SMALLEST, heal.batch // 2))
     less = replace(material, config=replace(material.config, heal=smaller))
-    return healing_of(less, triggers, order_N, k)
+    return (yield from healing_of(less, triggers, order_N, k))
 
 
 def load_healing(material: Material, order_N: Tensor, k: int) -> Healing | None:

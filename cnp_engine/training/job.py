@@ -11,12 +11,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +37,7 @@ from cnp_engine.errors import (
     TrainingDiverged,
 )
 from cnp_engine.files import write_atomic
+from cnp_engine.telling import Tell
 from cnp_engine.training import joint, poisoning, surrogate
 from cnp_engine.training.loop import Pictures, State, Step, train
 from cnp_engine.training.network import fresh
@@ -60,8 +58,6 @@ MASK_EPOCHS = 4
 
 SURROGATE_SHARE = 3
 """A clean network that perturbs for a clean-label attack takes this part of the epochs."""
-
-Tell = Callable[[str], None]
 
 
 def poison(
@@ -148,6 +144,7 @@ class _Job:
             str(self.out / MODEL), self.plan.data,
             attack=None if ready.attack is None else str(self.out / ATTACK),
             normalize=self.plan.normalize, device=str(self.device), seed=self.plan.seed,
+            tell=self.tell,
         )  # fmt: skip
         result = {
             **found,
@@ -291,30 +288,6 @@ class _Job:
             raise RunDamaged(
                 f"{path} cannot be read.", "Delete it to begin this training again."
             ) from error
-
-
-@contextlib.contextmanager
-def telling(quiet: bool) -> Iterator[Tell]:
-    """Lines on stderr, not more than one every few seconds.
-
-    On a terminal one line that changes, and is gone in the end.
-    """
-    live, last = sys.stderr.isatty(), [-10.0]
-
-    def tell(text: str) -> None:
-        now = time.monotonic()
-        if quiet or (now - last[0] < (0.1 if live else 3.0)):
-            return
-        last[0] = now
-        sys.stderr.write(f"\r\x1b[K{text}" if live else f"{text}\n")
-        sys.stderr.flush()
-
-    try:
-        yield tell
-    finally:
-        if live and not quiet:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
 
 
 def _line(step: Step, plan: TrainingPlan) -> str:

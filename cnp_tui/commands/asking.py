@@ -33,12 +33,14 @@ def evaluate(
     device: o.Device = None,
     seed: o.Seed = None,
     as_json: o.Json = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """BA, and with an attack ASR and RA, with their intervals."""
     from cnp_tui import answers
 
     answers.evaluate(
         as_json,
+        quiet,
         model=model,
         data=data,
         attack=attack,

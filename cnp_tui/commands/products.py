@@ -33,19 +33,26 @@ def prune(
     auto: Auto = False,
     out: File = None,
     as_json: o.Json = False,
+    quiet: o.Quiet = False,
 ) -> None:
     """Write a finished run's model with another number of neurons pruned."""
     from cnp_tui import answers
 
     amounts = {"count": count, "fraction": fraction, "threshold": threshold, "auto": auto or None}
-    answers.prune(run, amounts, out, as_json)
+    answers.prune(run, amounts, out, quiet, as_json)
 
 
-def export(run: o.Run, formats: Formats = None, to: Folder = None, as_json: o.Json = False) -> None:
+def export(
+    run: o.Run,
+    formats: Formats = None,
+    to: Folder = None,
+    as_json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
     """Write the files of a finished run again, elsewhere."""
     from cnp_tui import answers
 
-    answers.export(run, formats or [], to, as_json)
+    answers.export(run, formats or [], to, quiet, as_json)
 
 
 def report(run: o.Run, as_json: o.Json = False) -> None:

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from cnp_engine.algorithms.contrastive import MaskState, OriginalFeatures, optimise_masks
 from cnp_engine.algorithms.reversal import reverse
-from cnp_engine.algorithms.target import neuron_votes
 from cnp_engine.algorithms.triggers import ReversalPlan
+from cnp_engine.algorithms.votes import neuron_votes
 from tests.engine.algorithms.counting import CountingNet
 from tests.engine.algorithms.drive import result
 from tests.engine.algorithms.masks import mask_plan, some_triggers

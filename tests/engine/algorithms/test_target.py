@@ -12,16 +12,15 @@ from numpy.typing import NDArray
 
 from cnp_engine.algorithms.target import (
     Ranking,
-    ascend,
     median_of_others,
     narrow,
-    neuron_votes,
     outlier,
     rank,
     rank_by_votes,
     rank_classes,
 )
 from cnp_engine.algorithms.triggers import KINDS, SEARCHES, Family, Patch, ReversalPlan
+from cnp_engine.algorithms.votes import ascend, neuron_votes
 from cnp_engine.algorithms.waves import frequencies
 from cnp_engine.events import FAMILIES, Progress, TargetRow
 from tests.engine.algorithms.drive import finish

@@ -245,7 +245,10 @@ def test_the_command_heals_a_finished_run_elsewhere(whole: Run, tmp_path: Path) 
     """With figures of both; into the run's own exports only what its log tells of."""
     shutil.copytree(whole[0].path, tmp_path / "run")
     store = RunDirectory.open(tmp_path / "run")
-    found = export_run(str(store.path), ["healed"], str(tmp_path / "to"))
+    told: list[str] = []
+    found = export_run(str(store.path), ["healed"], str(tmp_path / "to"), told.append)
+    steps = store.config.heal.steps
+    assert f"heal {steps} of {steps}" in told, "it takes minutes: how far it is, is said"
     assert found["healed"]["steps"] == store.config.heal.steps
     assert found["before"]["retention"] is not None
     assert found["before"]["ba"] is not None

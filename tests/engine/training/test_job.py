@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import os
 import signal
@@ -203,27 +202,3 @@ def test_ctrl_c_ends_it_and_leaves_nothing_at_work(tmp_path: Path) -> None:
     assert b"Traceback" not in said
     with hold(out / "lock", patience_s=20.0):
         assert not (out / "poison.json").exists()
-
-
-class _Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_progress_on_a_terminal_is_one_line_that_goes(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = _Terminal()
-    monkeypatch.setattr(sys, "stderr", screen)
-    with job.telling(quiet=False) as tell:
-        tell("epoch 1 of 2")
-    assert screen.getvalue() == "\r\x1b[Kepoch 1 of 2\r\x1b[K"
-    with job.telling(quiet=True) as tell:
-        tell("epoch 2 of 2")
-    assert screen.getvalue().count("epoch") == 1
-
-
-def test_progress_elsewhere_is_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", written)
-    with job.telling(quiet=False) as tell:
-        tell("epoch 1 of 2")
-    assert written.getvalue() == "epoch 1 of 2\n"
