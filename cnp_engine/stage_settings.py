@@ -78,6 +78,7 @@ class TriggerSettings:
         low=0,
     )
     flip: bool = setting(True, "mirror images at random")
+    crop: bool = setting(True, "move images at random, an eighth of their height at most")
 
 
 @dataclass(frozen=True)

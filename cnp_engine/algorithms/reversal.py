@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnp_engine.algorithms.augment import cropped
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.rates import share
 from cnp_engine.algorithms.triggers import SEARCHES, Family, Found, ReversalPlan, Trigger
@@ -52,7 +53,7 @@ def reverse(
     optimiser = torch.optim.Adam(search.parameters(), lr=plan.lr, betas=betas)
     labels = search.targets_T.repeat_interleave(plan.batch)
     for step in range(plan.steps):
-        batch = draw(images_BCHW, plan.batch, plan.flip, generator)
+        batch = draw(images_BCHW, plan, generator)
         logits = network(search.stamp(batch)).logits_BK
         loss_T = F.cross_entropy(logits, labels, reduction="none").view(-1, plan.batch).mean(1)
         success_T = (logits.argmax(1) == labels).float().view(-1, plan.batch).mean(1)
@@ -77,11 +78,14 @@ def reverse(
     return search.result(plan.adapt and plan.budget is None, plan.steps)
 
 
-def draw(images_BCHW: Tensor, n: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """``n`` images with replacement, each mirrored with probability one half when ``flip``."""
+def draw(images_BCHW: Tensor, plan: ReversalPlan, generator: torch.Generator) -> Tensor:
+    """A batch with replacement, each image moved and mirrored as the plan has it."""
+    n = plan.batch
     chosen = torch.randint(0, len(images_BCHW), (n,), generator=generator)
     batch = images_BCHW[chosen.to(images_BCHW.device)]
-    if not flip:
+    if plan.crop:
+        return cropped(batch, generator, flip=plan.flip)
+    if not plan.flip:
         return batch
     mirrored = torch.rand(n, generator=generator) < 0.5
     return torch.where(mirrored.to(batch.device).view(-1, 1, 1, 1), batch.flip(3), batch)

@@ -68,7 +68,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             material.names,
             ReversalPlan(
                 config.target.steps, config.target.batch, success=config.target.success,
-                flip=config.reversal.flip,
+                flip=config.reversal.flip, crop=config.reversal.crop,
             ),
             draws,
             threshold=config.target.threshold,

@@ -195,7 +195,7 @@ def _plan(config: RunConfig) -> ReversalPlan:
     return ReversalPlan(
         steps=given.steps, batch=given.batch, lr=given.lr, success=given.success,
         weight=given.weight, adapt=given.adapt, flip=given.flip,
-        uniform_start=given.uniform_start,
+        crop=given.crop, uniform_start=given.uniform_start,
     )  # fmt: skip
 
 

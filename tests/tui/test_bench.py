@@ -43,6 +43,7 @@ file = "{ASSETS}/demo_clean.pth"
 asr = 0.02
 [set]
 device = "cpu"
+"target.families" = ["patch"]
 {CHEAP}
 """
 CELLS = ("demo-clean60-seed0", "twin-clean60-seed0")
@@ -274,6 +275,7 @@ epochs = 1
 images = 256
 [set]
 device = "cpu"
+"target.families" = ["patch"]
 {CHEAP}
 """
 TRAINED_CELLS = ("badnets-resnet18-w8-r0.1-t0-s0", "clean-resnet18-w8-s0")

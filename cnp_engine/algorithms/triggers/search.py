@@ -27,6 +27,8 @@ OVER, UNDER = 1.15, 1 / 1.15
 class ReversalPlan:
     """How triggers are searched. ``steps`` Adam steps of ``batch`` images for each trigger.
 
+    ``flip`` and ``crop``: images are mirrored, and moved, at random (``augment``).
+
     With a ``budget`` (in the family's measure) a trigger is not made as small as works: it grows up
     to that size as long as it gets stronger by it. The last state counts, whatever its success.
     """
@@ -38,6 +40,7 @@ class ReversalPlan:
     weight: float = 0.01
     adapt: bool = True
     flip: bool = True
+    crop: bool = False
     uniform_start: bool = False
     budget: float | None = None
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from cnp_engine.algorithms.overlay import answers
@@ -268,14 +269,27 @@ def test_strength_scales_the_mask_up_to_one(strength: float, wanted: float) -> N
 
 def test_draw_takes_with_replacement_and_mirrors_about_half() -> None:
     x = images(5)
-    batch = draw(x, 400, True, generator(1))
-    plain = draw(x, 400, False, generator(1))
+    batch = draw(x, ReversalPlan(1, 400), generator(1))
+    plain = draw(x, ReversalPlan(1, 400, flip=False), generator(1))
     kept = sum(bool((row == x).flatten(1).all(1).any()) for row in batch)
     mirrored = sum(bool((row.flip(2) == x).flatten(1).all(1).any()) for row in batch)
     assert kept + mirrored == 400
     assert 160 < mirrored < 240
     assert all(bool((row == x).flatten(1).all(1).any()) for row in plain)
     assert len({tuple(row.flatten().tolist()) for row in plain}) == 5
+
+
+def test_draw_moves_every_image_to_a_place_of_its_own() -> None:
+    """By an eighth of the height at most, on black: few images become many."""
+    x = images(3, size=8)
+    wide = F.pad(x, (1,) * 4)
+    windows = {
+        tuple(wide[n, :, i : i + 8, j : j + 8].flatten().tolist()): (n, i, j)
+        for n in range(3) for i in range(3) for j in range(3)
+    }  # fmt: skip
+    plan = ReversalPlan(1, 400, flip=False, crop=True)
+    places = [windows[tuple(row.flatten().tolist())] for row in draw(x, plan, generator(1))]
+    assert len(set(places)) == 27, "every image at every place"
 
 
 def test_success_counts_only_images_of_other_classes() -> None:
