@@ -254,7 +254,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "reversal.restarts": 1,
         "reversal.lr": 0.005,
         "reversal.adapt": False,
-        "reversal.crop": False,
+        "reversal.crop_under": 0,
         "reversal.uniform_start": True,
         "reversal.boost": 1.0,
         "reversal.grown": 0,

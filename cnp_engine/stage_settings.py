@@ -78,7 +78,12 @@ class TriggerSettings:
         low=0,
     )
     flip: bool = setting(True, "mirror images at random")
-    crop: bool = setting(True, "move images at random, an eighth of their height at most")
+    crop_under: int = setting(
+        256,
+        "move images at random (an eighth of their height at most) where fewer than so many "
+        "optimise; 0 never does",
+        low=0,
+    )
 
 
 @dataclass(frozen=True)

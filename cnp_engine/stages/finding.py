@@ -35,7 +35,7 @@ TARGET, MASKS, SCORES = "target.json", "masks.safetensors", "scores.safetensors"
 MOST_SUSPECTS = 3
 """Classes followed up; the ranking shows all."""
 
-ORDER_IMAGES = 128
+ORDER_IMAGES = 64
 """Clean images that order the neurons inside the pruned group."""
 
 
@@ -68,7 +68,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             material.names,
             ReversalPlan(
                 config.target.steps, config.target.batch, success=config.target.success,
-                flip=config.reversal.flip, crop=config.reversal.crop,
+                flip=config.reversal.flip, crop=material.few,
             ),
             draws,
             threshold=config.target.threshold,

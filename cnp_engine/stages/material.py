@@ -43,6 +43,11 @@ class Material:
     def layers(self) -> tuple[tuple[str, int], ...]:
         return self.network.overlay.layers
 
+    @property
+    def few(self) -> bool:
+        """Whether a reversed trigger might fit the images that optimise and no others."""
+        return len(self.optimise) < self.config.reversal.crop_under
+
 
 class Clock:
     """Seconds since a stage began."""

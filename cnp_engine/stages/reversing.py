@@ -28,7 +28,6 @@ from cnp_engine.algorithms.triggers import (
     made,
     smallest,
 )
-from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     Event,
     StageStarted,
@@ -113,7 +112,7 @@ class _Searches:
         self._material = material
         self._network = folded(material.network, material.optimise)
         self._settings = material.config.reversal
-        self._plan = _plan(material.config)
+        self._plan = _plan(material)
         self._begun = 0
         self._waves: dict[int, Found] = {}
         self.total = self._plan.steps * jobs * (2 if self._settings.grown else 1)
@@ -190,12 +189,12 @@ def _weak(events: Sequence[TriggerReversed]) -> Generator[Event, None, None]:
             )
 
 
-def _plan(config: RunConfig) -> ReversalPlan:
-    given = config.reversal
+def _plan(material: Material) -> ReversalPlan:
+    given = material.config.reversal
     return ReversalPlan(
         steps=given.steps, batch=given.batch, lr=given.lr, success=given.success,
         weight=given.weight, adapt=given.adapt, flip=given.flip,
-        crop=given.crop, uniform_start=given.uniform_start,
+        crop=material.few, uniform_start=given.uniform_start,
     )  # fmt: skip
 
 
