@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from cnp_engine.algorithms.contrastive import MaskState
 from cnp_engine.algorithms.metrics import CACHED
+from cnp_engine.algorithms.pruning import Strong
+from cnp_engine.algorithms.scores import eliminate
 from cnp_engine.events import (
     Chosen,
     CurvePoint,
@@ -28,6 +32,11 @@ from cnp_engine.export.files import read_mask_values
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.stages import finding
+from cnp_engine.stages.material import load
+from cnp_engine.stages.session import reopen
+from cnp_engine.state import RunState
+from cnp_engine.steps import result
 from tests.engine.pipeline.conftest import ASSETS, finished
 
 Run = tuple[RunDirectory, list[Event]]
@@ -114,6 +123,25 @@ class TestRepaired:
         purified = load_model(read_checkpoint(repaired[0].exports / "purified.pth"))
         after = torch.cat([purified.module.get_parameter(f"{n}.weight") for n, _ in layers])
         assert set(torch.nonzero(flat != after).flatten().tolist()) == lowest
+
+    def test_those_who_teach_and_those_who_judge_order_the_neurons(self, repaired: Run) -> None:
+        store, _ = repaired
+        session = reopen(store.config, store, RunState.from_records(store.events().read()))
+        material, triggers = session.material, session.triggers
+        mask_N = MaskState.restore(load(store, finding.MASKS)).mask_N
+        assert triggers.grown
+
+        def order(stamped: Sequence[Strong]) -> list[int]:
+            images = material.optimise[: finding.ORDER_IMAGES]
+            limit = store.config.masks.order_limit
+            network = material.network
+            steps = eliminate(network, images, stamped, mask_N, limit=limit, offset=0, total=1)
+            return result(steps)
+
+        both = order([*triggers.strong, *triggers.grown])
+        assert len(both) > 3
+        assert session.scores.order_N[: len(both)].tolist() == both
+        assert order(triggers.strong) != both, "or this could not tell"
 
     def test_the_order_that_is_told_is_that_of_the_scores(self, repaired: Run) -> None:
         """As far as the curve goes, for a front end that shows which neurons go."""

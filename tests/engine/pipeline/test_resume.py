@@ -68,3 +68,20 @@ def test_a_run_looks_for_the_kinds_of_triggers_it_is_told(few: Path, tmp_path: P
     }  # fmt: skip
     steps = [e for e in events if isinstance(e, Progress) and e.stage == "target"]
     assert {step.label for step in steps} == {"patch", "wave"}
+
+
+def test_few_images_are_moved_while_triggers_are_searched(few: Path, tmp_path: Path) -> None:
+    """70 of the hundred optimise."""
+
+    def triggers(*sets: str) -> bytes:
+        place = tmp_path / "-".join(("run", *sets))
+        more = ("target.families=patch", "until=verdict", *sets)
+        store = RunDirectory.create(
+            place, demo_config("demo_model.pth", *TARGETED, f"data={few}", *more)
+        )
+        drive(store)
+        return store.artifact("trigger.safetensors").read_bytes()
+
+    moved = triggers()
+    assert triggers("reversal.crop_under=71") == moved
+    assert triggers("reversal.crop_under=70") == triggers("reversal.crop_under=0") != moved
