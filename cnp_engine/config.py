@@ -122,6 +122,7 @@ class RunConfig:
         flat = settings.flatten(_parse_toml(text))
         if "heal.enabled" in flat:  # until healing could be left to the run
             flat["heal.when"] = "always" if flat.pop("heal.enabled") else "never"
+        flat.setdefault("reversal.crop_under", 0)  # until images were moved, none were
         return settings.assemble(cls, settings.check(cls, flat))
 
     def to_toml(self) -> str:
@@ -274,7 +275,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "precision": "float32",
     },
 }
-"""Dotted settings a preset changes from the defaults above (METHOD section 3 for the reference)."""
+"""Dotted settings a preset changes from the defaults (METHOD section 3 for the reference)."""
 
 __all__ = [
     "PRESETS",

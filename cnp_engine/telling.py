@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 from cnp_engine.events import Event, Progress
+from cnp_engine.steps import result
 
 T = TypeVar("T")
 
@@ -28,15 +29,20 @@ def telling(quiet: bool) -> Iterator[Tell]:
         if quiet or (now - last[0] < (0.1 if live else 3.0)):
             return
         last[0] = now
-        sys.stderr.write(f"\r\x1b[K{text}" if live else f"{text}\n")
-        sys.stderr.flush()
+        _write(f"\r\x1b[K{text}" if live else f"{text}\n")
 
     try:
         yield tell
     finally:
         if live and not quiet:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            _write("\r\x1b[K")
+
+
+def _write(text: str) -> None:
+    """A job is not lost with whoever was to read how far it is."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def silent(text: str) -> None:
@@ -45,11 +51,9 @@ def silent(text: str) -> None:
 
 def narrated(steps: Generator[Event, None, T], tell: Tell) -> T:
     """What a generator returns in the end, its progress told on the way."""
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
+
+    def see(event: Event) -> None:
         if isinstance(event, Progress):
             tell(f"{event.label or event.stage} {event.done:,} of {event.total:,}")
+
+    return result(steps, see)

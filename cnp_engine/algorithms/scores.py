@@ -83,7 +83,7 @@ def eliminate(
     binary_N = torch.ones_like(mask_N, device=network.device)
     binary_N[gone] = 0
     wanted = network(images_BCHW).logits_BK.softmax(1)
-    pieces = images_BCHW.chunk(len(triggers))
+    pieces = images_BCHW.tensor_split(min(len(triggers), len(images_BCHW)))
     stamped = [t.stamp(part, s) for (t, s), part in zip(triggers, pieces, strict=False)]
     both = torch.cat([images_BCHW, *stamped])
     wanted = torch.cat([wanted, wanted[: len(both) - len(images_BCHW)]])

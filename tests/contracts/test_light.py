@@ -36,10 +36,12 @@ LIGHT = (
     "runs",
     "serving",
     "settings",
+    "stage_settings",
     "state",
     "steps",
     "stopping",
     "tasks",
+    "telling",
     "training.plan",
     "worker",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -178,6 +180,17 @@ def test_it_tells_how_far_it_is() -> None:
         ("scores", 5, 9, "order", 2.0),
     ]
     assert torch.is_grad_enabled()
+
+
+def test_every_trigger_is_stamped_on_some_image() -> None:
+    """Four images and three triggers; the last one alone is what the planted neuron answers."""
+    network, (x, _) = planted(), coloured(4)
+    mask_N = torch.ones(8)
+    mask_N[[2, DETECTOR]] = 0
+    planted_one = checkerboard_trigger()
+    nothing = replace(planted_one, mask_HW=torch.zeros_like(planted_one.mask_HW))
+    triggers: list[Strong] = [(nothing, 1.0), (nothing, 1.0), (planted_one, 1.0)]
+    assert elimination(network, x, triggers, mask_N, 48)[0] == DETECTOR
 
 
 def test_what_is_known_is_not_asked_again() -> None:

@@ -36,6 +36,20 @@ def test_progress_elsewhere_is_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written.getvalue() == "epoch 1 of 2\n"
 
 
+class _Gone(_Terminal):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+def test_nobody_left_to_tell_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", _Gone())
+    with telling(quiet=False) as tell:
+        tell("epoch 1 of 2")
+
+
 def test_progress_of_steps_is_told_and_their_result_returned() -> None:
     def steps() -> Generator[Event, None, int]:
         yield StageStarted("heal", 2000, "steps")

@@ -176,11 +176,16 @@ def test_the_command_prints_one_object_and_figures_agree_with_eval(tmp_path: Pat
     )
     found = json.loads(done.stdout)
     assert done.stderr == b""
-    again = subprocess.run(
-        [sys.executable, "-m", "cnp_tui", "eval", "--model", str(out / "model.pth"), "--data",
-         "demo", "--attack", str(out / "attack.toml"), "--normalize", "none", "--json"],
-        capture_output=True, check=True,
-    )  # fmt: skip
+    words = ["eval", "--model", str(out / "model.pth"), "--data", "demo", "--json"]
+    words += ["--attack", str(out / "attack.toml"), "--normalize", "none"]
+    again, silent = (
+        subprocess.run(
+            [sys.executable, "-m", "cnp_tui", *words, *more], capture_output=True, check=True
+        )
+        for more in ([], ["--quiet"])
+    )
+    assert again.stderr.decode().startswith("measuring ")
+    assert (silent.stderr, silent.stdout) == (b"", again.stdout)
     measured = json.loads(again.stdout)
     assert {key: found[key] for key in ("ba", "asr", "ra", "n")} == {
         key: measured[key] for key in ("ba", "asr", "ra", "n")
