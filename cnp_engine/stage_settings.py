@@ -106,7 +106,7 @@ class MaskSettings:
     early_stop: bool = setting(True, "stop when no mask moves and recovery no longer rises")
     flip: bool = setting(True, "mirror images at random")
     order_limit: int = setting(
-        48, "neurons ordered by backward elimination; 0 orders by mask alone", low=0
+        48, "neurons ordered by putting them back; 0 orders by mask alone", low=0
     )
 
 

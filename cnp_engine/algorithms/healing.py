@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cnp_engine.algorithms.augment import cropped
 from cnp_engine.algorithms.overlay import MaskedNetwork, Overlay
-from cnp_engine.algorithms.pruning import Point, Strong, one_image
+from cnp_engine.algorithms.pruning import Point, Strong, cost, one_image
 from cnp_engine.events import Progress
 
 TELL_EVERY = 10
@@ -103,9 +103,5 @@ def gains(before: Point, after: Point, price: float, noise: float) -> bool:
     ``before`` and ``after`` are of images that taught nothing. ``price`` of a point of retention in
     points of residual; ``noise``: residual that may be added, or a single image.
     """
-
-    def cost(point: Point) -> float:
-        return point.residual.value + price * (1 - point.retention.value)
-
     added = after.residual.value - before.residual.value
-    return cost(after) < cost(before) and added <= max(noise, one_image(after))
+    return cost(after, price) < cost(before, price) and added <= max(noise, one_image(after))

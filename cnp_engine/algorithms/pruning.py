@@ -138,6 +138,11 @@ class ChoiceRule:
     spend: float
 
 
+def cost(point: Point, price: float) -> float:
+    """Of a pruning: residual, and ``price`` times the clean answers that it changes."""
+    return point.residual.value + price * (1 - point.retention.value)
+
+
 @dataclass(frozen=True)
 class Choice:
     k: int

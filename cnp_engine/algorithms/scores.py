@@ -1,9 +1,9 @@
 """From masks to one score a neuron: flat, lower is pruned first, no ties that matter.
 
 Masks of the fast schedule end at 0 or 1, so the mask alone does not order the neurons inside
-either group. Inside the pruned group the order is by backward elimination, measured on the clean
-images that optimised the masks: a neuron whose return does little harm is pruned late. Among the
-kept ones it is by the pressure that was on their masks.
+either group. Inside the pruned group a neuron whose return does little harm is pruned late,
+measured on the clean images that optimised the masks. Among the kept ones it is by the pressure
+that was on their masks.
 """
 
 from __future__ import annotations
@@ -58,53 +58,78 @@ def score(mask_N: Tensor, pressure_N: Tensor, inside: Sequence[int] | None = Non
     return NeuronScores(scores_N, under_half)
 
 
-@torch.no_grad()
-def eliminate(
-    network: MaskedNetwork,
-    images_BCHW: Tensor,
-    triggers: Sequence[tuple[Trigger, float]],
-    mask_N: Tensor,
-    *,
-    limit: int,
-    offset: int,
-    total: int,
-) -> Generator[Progress, None, list[int]]:
-    """The neurons under one half, first to be pruned first, by backward elimination.
+class Harm:
+    """What becomes of the answers when the neurons under one half, ``limit`` at most, are pruned.
 
-    From the model with all of them pruned the one is put back whose return does the least harm,
-    again and again; the last to come back is the first to be pruned. Harm is KL divergence from
-    the checkpoint's answers on clean images, averaged over stamped and clean images, each image
-    once in either. Evaluated lazily (Minoux 1978): what a return does is taken to grow as others
-    come back, so an old figure is a lower bound, and only the least is asked for again. Those
-    beyond ``limit`` keep their masks' order, and are put back before all others.
+    KL divergence from the checkpoint's answers on clean images, averaged over stamped and clean
+    images (B, 3, H, W), each image once in either. ``gone``: the neurons, lowest mask first;
+    ``rest``: those beyond the limit, which are not pruned here.
     """
-    lowest_first = mask_N.argsort(stable=True)[: int((mask_N < 0.5).sum())].tolist()
-    gone, rest = lowest_first[:limit], lowest_first[limit:]
-    binary_N = torch.ones_like(mask_N, device=network.device)
-    binary_N[gone] = 0
-    wanted = network(images_BCHW).logits_BK.softmax(1)
-    pieces = images_BCHW.tensor_split(min(len(triggers), len(images_BCHW)))
-    stamped = [t.stamp(part, s) for (t, s), part in zip(triggers, pieces, strict=False)]
-    both = torch.cat([images_BCHW, *stamped])
-    wanted = torch.cat([wanted, wanted[: len(both) - len(images_BCHW)]])
 
-    def distance() -> float:
-        logits = network(both, binary_N).logits_BK
-        return float(F.kl_div(logits.log_softmax(1), wanted, reduction="batchmean"))
+    def __init__(
+        self,
+        network: MaskedNetwork,
+        images_BCHW: Tensor,
+        triggers: Sequence[tuple[Trigger, float]],
+        mask_N: Tensor,
+        limit: int,
+    ) -> None:
+        lowest_first = mask_N.argsort(stable=True)[: int((mask_N < 0.5).sum())].tolist()
+        self.gone, self.rest = lowest_first[:limit], lowest_first[limit:]
+        self.binary_N = torch.ones_like(mask_N, device=network.device)
+        self.binary_N[self.gone] = 0
+        self._network = network
+        pieces = images_BCHW.tensor_split(min(len(triggers), len(images_BCHW)))
+        stamped = [t.stamp(part, s) for (t, s), part in zip(triggers, pieces, strict=False)]
+        self._both = torch.cat([images_BCHW, *stamped])
+        with torch.no_grad():
+            wanted = network(images_BCHW).logits_BK.softmax(1)
+        self._wanted = torch.cat([wanted, wanted])
 
-    harm = dict.fromkeys(gone, -math.inf)
+    @torch.no_grad()
+    def now(self) -> float:
+        """With ``binary_N`` as it is."""
+        logits = self._network(self._both, self.binary_N).logits_BK
+        return float(F.kl_div(logits.log_softmax(1), self._wanted, reduction="batchmean"))
+
+    def without(self, neuron: int) -> float:
+        """With this one put back."""
+        self.binary_N[neuron] = 1
+        harm = self.now()
+        self.binary_N[neuron] = 0
+        return harm
+
+
+def put_back(harm: Harm, offset: int, total: int) -> Generator[Progress, None, list[int]]:
+    """The neurons, first to be pruned first, by what putting each back once does.
+
+    Those beyond the limit keep their masks' order behind the others.
+    """
+    done: dict[int, float] = {}
+    for neuron in harm.gone:
+        done[neuron] = harm.without(neuron)
+        yield Progress("scores", offset, total, {"checked": float(len(done))}, "order")
+    return [*sorted(done, key=lambda neuron: (-done[neuron], neuron)), *harm.rest]
+
+
+def eliminate(harm: Harm, offset: int, total: int) -> Generator[Progress, None, list[int]]:
+    """The same by backward elimination.
+
+    The neuron whose return does the least harm is put back, again and again; the last to come back
+    is the first to be pruned. Evaluated lazily (Minoux 1978): what a return does is taken to grow
+    as others come back, so an old figure is a lower bound, and only the least is asked for again.
+    """
+    least = dict.fromkeys(harm.gone, -math.inf)
     back: list[int] = []
-    base, asked = (distance(), 0) if len(harm) > 1 else (0.0, 0)
-    while len(harm) > 1:
+    base, asked = (harm.now(), 0) if len(least) > 1 else (0.0, 0)
+    while len(least) > 1:
         fresh: set[int] = set()
-        while (neuron := min(harm, key=lambda n: (harm[n], -n))) not in fresh:
-            binary_N[neuron] = 1
-            harm[neuron] = distance() - base
-            binary_N[neuron] = 0
+        while (neuron := min(least, key=lambda n: (least[n], -n))) not in fresh:
+            least[neuron] = harm.without(neuron) - base
             fresh.add(neuron)
             asked += 1
             yield Progress("scores", offset, total, {"checked": float(asked)}, "order")
-        base += harm.pop(neuron)
-        binary_N[neuron] = 1
+        base += least.pop(neuron)
+        harm.binary_N[neuron] = 1
         back.append(neuron)
-    return [*harm, *reversed(back), *rest]
+    return [*least, *reversed(back), *harm.rest]

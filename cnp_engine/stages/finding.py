@@ -17,13 +17,14 @@ from cnp_engine.algorithms.contrastive import (
     OriginalFeatures,
     optimise_masks,
 )
-from cnp_engine.algorithms.pruning import Strong
-from cnp_engine.algorithms.scores import NeuronScores, eliminate, score
+from cnp_engine.algorithms.pruning import Judge, Strong, cost
+from cnp_engine.algorithms.scores import Harm, NeuronScores, eliminate, put_back, score
 from cnp_engine.algorithms.target import Ranking, rank_by_votes, rank_classes
 from cnp_engine.algorithms.triggers import Family, ReversalPlan
 from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     Event,
+    Progress,
     ScoresReady,
     StageStarted,
     TargetRanked,
@@ -35,7 +36,7 @@ TARGET, MASKS, SCORES = "target.json", "masks.safetensors", "scores.safetensors"
 MOST_SUSPECTS = 3
 """Classes followed up; the ranking shows all."""
 
-ORDER_IMAGES = 64
+ORDER_IMAGES = 128
 """Clean images that order the neurons inside the pruned group."""
 
 
@@ -108,7 +109,7 @@ def scores_stage(
     yield StageStarted("scores", plan.rounds * plan.batches, "steps")
     originals = OriginalFeatures(material.network, material.optimise, strong, plan.flip)
     state = yield from _masks(material, originals, plan)
-    scores = yield from _ordered(material, (*strong, *grown), state, plan)
+    scores = yield from _ordered(material, strong, grown, state, plan)
     steps = int(state.counters[5])
     save(store, SCORES, {
         "scores": scores.scores_N,
@@ -138,17 +139,36 @@ def _masks(
 
 
 def _ordered(
-    material: Material, triggers: Sequence[Strong], state: MaskState, plan: MaskPlan
+    material: Material,
+    strong: Sequence[Strong],
+    grown: Sequence[Strong],
+    state: MaskState,
+    plan: MaskPlan,
 ) -> Generator[Event, None, NeuronScores]:
-    limit = material.config.masks.order_limit
+    """Two orders of the group; the one on which pruning comes cheaper counts.
+
+    Cheaper as the choice will count it (``pruning.cost``), but on images that optimise.
+    """
+    limit, network = material.config.masks.order_limit, material.network
     if not limit:
         return score(state.mask_N, state.pressure_N)
-    total = plan.rounds * plan.batches
-    inside = yield from eliminate(
-        material.network, material.optimise[:ORDER_IMAGES], triggers, state.mask_N,
-        limit=limit, offset=int(state.counters[5]), total=total,
-    )  # fmt: skip
-    return score(state.mask_N, state.pressure_N, inside)
+    at = (int(state.counters[5]), plan.rounds * plan.batches)
+    images = material.optimise[:ORDER_IMAGES]
+    every = (*strong, *grown)
+    once = yield from put_back(Harm(network, images, strong, state.mask_N, limit), *at)
+    again = yield from eliminate(Harm(network, images, every, state.mask_N, limit), *at)
+    judge = Judge(network, images, grown or strong)
+    price = material.config.sweep.price
+    costs = []
+    for order in (once, again):
+        mask_N = torch.ones_like(state.mask_N, device=network.device)
+        least = cost(judge.judge(0, mask_N), price)
+        for k, neuron in enumerate(order[:limit], 1):
+            mask_N[neuron] = 0
+            least = min(least, cost(judge.judge(k, mask_N), price))
+            yield Progress("scores", *at, {"checked": float(k)}, "order")
+        costs.append(least)
+    return score(state.mask_N, state.pressure_N, again if costs[1] < costs[0] else once)
 
 
 def _mask_plan(config: RunConfig) -> MaskPlan:

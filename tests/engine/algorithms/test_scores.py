@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,8 @@ import torch
 from torch import Tensor
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.scores import HIGH, LOW, eliminate, score
+from cnp_engine.algorithms.scores import HIGH, LOW, Harm, eliminate, put_back, score
+from cnp_engine.events import Progress
 from tests.engine.algorithms.drive import finish, result
 from tests.engine.algorithms.masks import Strong, checkerboard_trigger, some_triggers
 from tests.engine.algorithms.nets import (
@@ -91,7 +93,7 @@ def test_a_neuron_without_a_place_is_a_mistake() -> None:
         score(torch.tensor([0.0, 0.0, 1.0]), torch.zeros(3), [0])
 
 
-class Harm:
+class Exact:
     """Mean KL(p || q) over clean and stamped images in float64, p the checkpoint's answers, q those
     with some neurons pruned."""
 
@@ -126,10 +128,31 @@ class Harm:
         return min(pruned, key=lambda neuron: self(pruned - {neuron}))
 
 
-def elimination(
-    network: MaskedNetwork, x: Tensor, triggers: list[Strong], mask_N: Tensor, limit: int
+Ordering = Callable[[Harm, int, int], Generator[Progress, None, list[int]]]
+BOTH = pytest.mark.parametrize("ordering", [put_back, eliminate])
+
+
+def ordered(
+    ordering: Ordering,
+    network: MaskedNetwork,
+    x: Tensor,
+    triggers: list[Strong],
+    mask_N: Tensor,
+    limit: int = 48,
 ) -> list[int]:
-    return result(eliminate(network, x, triggers, mask_N, limit=limit, offset=5, total=9))
+    return result(ordering(Harm(network, x, triggers, mask_N, limit), 5, 9))
+
+
+@pytest.mark.parametrize(("count", "pieces"), [(6, [3, 3]), (5, [3, 2]), (1, [1])])
+def test_putting_each_back_once_is_brute_force(count: int, pieces: list[int]) -> None:
+    module, x, triggers = TinyNet(), images(count), some_triggers()
+    mask_N = torch.tensor([0.0, 0.9, 0.49, 0.5, 0.1, 1, 1, 0.2, 1, 1, 0.3, 1])
+    harm, group = Exact(module, x, triggers, pieces), {0, 2, 4, 7, 10}
+    got = ordered(put_back, masked(module), x, triggers, mask_N)
+    assert got == sorted(group, key=lambda neuron: -harm(group - {neuron}))
+    network = Harm(masked(module), x, triggers, mask_N, 48)
+    assert network.now() == pytest.approx(harm(group), rel=1e-3, abs=1e-5)
+    assert network.without(4) == pytest.approx(harm(group - {4}), rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.parametrize(("count", "pieces"), [(6, [3, 3]), (5, [3, 2])])
@@ -138,11 +161,11 @@ def test_elimination_is_brute_force(count: int, pieces: list[int]) -> None:
     module, x, triggers = TinyNet(), images(count), some_triggers()
     mask_N = torch.tensor([0.0, 0.9, 0.49, 0.5, 0.1, 1, 1, 0.2, 1, 1, 0.3, 1])
     before, kept = Untouched(module), mask_N.clone()
-    got = elimination(masked(module), x, triggers, mask_N, 48)
+    got = ordered(eliminate, masked(module), x, triggers, mask_N)
     before.check()
     assert torch.equal(mask_N, kept)
 
-    harm = Harm(module, x, triggers, pieces)
+    harm = Exact(module, x, triggers, pieces)
     pruned, back = {0, 2, 4, 7, 10}, []
     while pruned:
         back.append(harm.least(pruned))
@@ -150,30 +173,31 @@ def test_elimination_is_brute_force(count: int, pieces: list[int]) -> None:
     assert got == back[::-1]
 
 
-def test_beyond_the_limit_masks_order_behind_the_others() -> None:
+@BOTH
+def test_beyond_the_limit_masks_order_behind_the_others(ordering: Ordering) -> None:
     network, x = masked(TinyNet()), images(4)
     mask_N = torch.tensor([0.3, 0.1, 0.4, 0.2, 0.2, 1, 1, 1, 1, 1, 1, 1])
-    order = elimination(network, x, some_triggers(), mask_N, 2)
+    order = ordered(ordering, network, x, some_triggers(), mask_N, 2)
     alone = torch.ones(12)
     alone[[1, 3]] = 0
-    assert order[:2] == elimination(network, x, some_triggers(), alone, 48)
+    assert order[:2] == ordered(ordering, network, x, some_triggers(), alone)
     assert sorted(order[:2]) == [1, 3]
     assert order[2:] == [4, 0, 2]
 
 
-def test_one_neuron_or_none_takes_no_answer() -> None:
+@BOTH
+def test_one_neuron_or_none_is_an_order_too(ordering: Ordering) -> None:
     network, x, mask_N = masked(TinyNet()), images(3), torch.ones(12)
-    assert elimination(network, x, some_triggers(), mask_N, 48) == []
+    assert ordered(ordering, network, x, some_triggers(), mask_N) == []
     mask_N[7] = 0
-    assert elimination(network, x, some_triggers(), mask_N, 48) == [7]
+    assert ordered(ordering, network, x, some_triggers(), mask_N) == [7]
 
 
-def test_it_tells_how_far_it_is() -> None:
+@BOTH
+def test_it_tells_how_far_it_is(ordering: Ordering) -> None:
     mask_N = torch.ones(12)
     mask_N[[2, 5]] = 0
-    steps = eliminate(
-        masked(TinyNet()), images(3), some_triggers(), mask_N, limit=9, offset=5, total=9
-    )
+    steps = ordering(Harm(masked(TinyNet()), images(3), some_triggers(), mask_N, 9), 5, 9)
     _, told = finish(steps)
     assert [(p.stage, p.done, p.total, p.label, p.values["checked"]) for p in told] == [
         ("scores", 5, 9, "order", 1.0),
@@ -182,7 +206,8 @@ def test_it_tells_how_far_it_is() -> None:
     assert torch.is_grad_enabled()
 
 
-def test_every_trigger_is_stamped_on_some_image() -> None:
+@BOTH
+def test_every_trigger_is_stamped_on_some_image(ordering: Ordering) -> None:
     """Four images and three triggers; the last one alone is what the planted neuron answers."""
     network, (x, _) = planted(), coloured(4)
     mask_N = torch.ones(8)
@@ -190,26 +215,25 @@ def test_every_trigger_is_stamped_on_some_image() -> None:
     planted_one = checkerboard_trigger()
     nothing = replace(planted_one, mask_HW=torch.zeros_like(planted_one.mask_HW))
     triggers: list[Strong] = [(nothing, 1.0), (nothing, 1.0), (planted_one, 1.0)]
-    assert elimination(network, x, triggers, mask_N, 48)[0] == DETECTOR
+    assert ordered(ordering, network, x, triggers, mask_N)[0] == DETECTOR
 
 
 def test_what_is_known_is_not_asked_again() -> None:
     """Lazily: far fewer answers than the square of the group."""
     mask_N = torch.zeros(12)
-    steps = eliminate(
-        masked(TinyNet()), images(4), some_triggers(), mask_N, limit=48, offset=0, total=1
-    )
+    steps = eliminate(Harm(masked(TinyNet()), images(4), some_triggers(), mask_N, 48), 0, 1)
     order, told = finish(steps)
     assert sorted(order) == list(range(12))
     assert 12 <= len(told) < 12 * 13 / 2 - 1
 
 
-def test_the_planted_neuron_goes_first_and_a_bystander_last() -> None:
+@BOTH
+def test_the_planted_neuron_goes_first_and_a_bystander_last(ordering: Ordering) -> None:
     """A blue detector that the masks took by mistake costs accuracy, and nothing else."""
     network, (x, _) = planted(), coloured(32)
     mask_N = torch.ones(8)
     mask_N[[2, DETECTOR]] = 0
     triggers = [(checkerboard_trigger(), 1.0)]
-    order = elimination(network, x, triggers, mask_N, 48)
+    order = ordered(ordering, network, x, triggers, mask_N)
     assert order == [DETECTOR, 2]
     assert score(mask_N, torch.zeros(8), order).order_N.tolist()[:2] == [DETECTOR, 2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from safetensors.torch import load_file
 
 from cnp_engine.algorithms.contrastive import MaskState
 from cnp_engine.algorithms.metrics import CACHED
-from cnp_engine.algorithms.pruning import Strong
-from cnp_engine.algorithms.scores import eliminate
+from cnp_engine.algorithms.pruning import Judge, cost
+from cnp_engine.algorithms.scores import Harm, eliminate, put_back
 from cnp_engine.events import (
     Chosen,
     CurvePoint,
@@ -124,24 +123,32 @@ class TestRepaired:
         after = torch.cat([purified.module.get_parameter(f"{n}.weight") for n, _ in layers])
         assert set(torch.nonzero(flat != after).flatten().tolist()) == lowest
 
-    def test_those_who_teach_and_those_who_judge_order_the_neurons(self, repaired: Run) -> None:
+    def test_of_two_orders_the_one_on_which_pruning_comes_cheaper_counts(
+        self, repaired: Run
+    ) -> None:
+        """Elimination asks those who taught the masks and those who will judge."""
         store, _ = repaired
         session = reopen(store.config, store, RunState.from_records(store.events().read()))
-        material, triggers = session.material, session.triggers
+        network, triggers = session.material.network, session.triggers
         mask_N = MaskState.restore(load(store, finding.MASKS)).mask_N
+        images = session.material.optimise[: finding.ORDER_IMAGES]
         assert triggers.grown
+        judge = Judge(network, images, triggers.grown)
 
-        def order(stamped: Sequence[Strong]) -> list[int]:
-            images = material.optimise[: finding.ORDER_IMAGES]
-            limit = store.config.masks.order_limit
-            network = material.network
-            steps = eliminate(network, images, stamped, mask_N, limit=limit, offset=0, total=1)
-            return result(steps)
+        def least(order: list[int]) -> float:
+            every = torch.tensor(order + [n for n in range(len(mask_N)) if n not in order])
+            return min(cost(judge.point(k, every), 4.0) for k in range(len(order) + 1))
 
-        both = order([*triggers.strong, *triggers.grown])
-        assert len(both) > 3
-        assert session.scores.order_N[: len(both)].tolist() == both
-        assert order(triggers.strong) != both, "or this could not tell"
+        once, again = (
+            result(how(Harm(network, images, stamped, mask_N, 48), 0, 1))
+            for how, stamped in (
+                (put_back, triggers.strong),
+                (eliminate, (*triggers.strong, *triggers.grown)),
+            )
+        )
+        assert once != again, "or this could not tell"
+        cheaper = again if least(again) < least(once) else once
+        assert session.scores.order_N[: len(once)].tolist() == cheaper
 
     def test_the_order_that_is_told_is_that_of_the_scores(self, repaired: Run) -> None:
         """As far as the curve goes, for a front end that shows which neurons go."""
