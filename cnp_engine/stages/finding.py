@@ -5,6 +5,7 @@ Gets ``Material`` only: no label, no true trigger, no true target reaches this m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ MOST_SUSPECTS = 3
 """Classes followed up; the ranking shows all."""
 
 ORDER_IMAGES = 128
-"""Clean images that order the neurons inside the pruned group."""
+"""Clean images that order the neurons inside the pruned group; elimination asks half of them."""
 
 
 @dataclass(frozen=True)
@@ -156,19 +157,28 @@ def _ordered(
     images = material.optimise[:ORDER_IMAGES]
     every = (*strong, *grown)
     once = yield from put_back(Harm(network, images, strong, state.mask_N, limit), *at)
-    again = yield from eliminate(Harm(network, images, every, state.mask_N, limit), *at)
+    half = images[: ORDER_IMAGES // 2]
+    again = yield from eliminate(Harm(network, half, every, state.mask_N, limit), *at)
     judge = Judge(network, images, grown or strong)
-    price = material.config.sweep.price
     costs = []
     for order in (once, again):
-        mask_N = torch.ones_like(state.mask_N, device=network.device)
-        least = cost(judge.judge(0, mask_N), price)
-        for k, neuron in enumerate(order[:limit], 1):
-            mask_N[neuron] = 0
-            least = min(least, cost(judge.judge(k, mask_N), price))
+        least = math.inf
+        for k in looked_at(min(limit, len(order))):
+            mask_N = torch.ones_like(state.mask_N, device=network.device)
+            mask_N[order[:k]] = 0
+            least = min(least, cost(judge.judge(k, mask_N), material.config.sweep.price))
             yield Progress("scores", *at, {"checked": float(k)}, "order")
         costs.append(least)
     return score(state.mask_N, state.pressure_N, again if costs[1] < costs[0] else once)
+
+
+def looked_at(last: int) -> list[int]:
+    """Every k at first, then steps of a third, and the last: two orders are only compared."""
+    counts, k = [], 1
+    while k < last:
+        counts.append(k)
+        k += max(1, k // 3)
+    return [*counts, last] if last else []
 
 
 def _mask_plan(config: RunConfig) -> MaskPlan:

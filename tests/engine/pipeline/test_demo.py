@@ -137,13 +137,14 @@ class TestRepaired:
 
         def least(order: list[int]) -> float:
             every = torch.tensor(order + [n for n in range(len(mask_N)) if n not in order])
-            return min(cost(judge.point(k, every), 4.0) for k in range(len(order) + 1))
+            looked_at = finding.looked_at(len(order))
+            return min(cost(judge.point(k, every), 4.0) for k in looked_at)
 
         once, again = (
-            result(how(Harm(network, images, stamped, mask_N, 48), 0, 1))
-            for how, stamped in (
-                (put_back, triggers.strong),
-                (eliminate, (*triggers.strong, *triggers.grown)),
+            result(how(Harm(network, asked, stamped, mask_N, 48), 0, 1))
+            for how, asked, stamped in (
+                (put_back, images, triggers.strong),
+                (eliminate, images[:64], (*triggers.strong, *triggers.grown)),
             )
         )
         assert once != again, "or this could not tell"
@@ -197,3 +198,11 @@ class TestCleared:
         verdict: VerdictReached = of(cleared[1], VerdictReached)[-1]
         assert verdict.confidence > 0.5
         assert "times smaller" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("last", "counts"),
+    [(0, []), (1, [1]), (6, [1, 2, 3, 4, 5, 6]), (24, [1, 2, 3, 4, 5, 6, 8, 10, 13, 17, 22, 24])],
+)
+def test_two_orders_are_compared_at_some_k(last: int, counts: list[int]) -> None:
+    assert finding.looked_at(last) == counts
