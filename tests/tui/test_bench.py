@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -47,6 +48,7 @@ device = "cpu"
 {CHEAP}
 """
 CELLS = ("demo-clean60-seed0", "twin-clean60-seed0")
+ONE = re.sub(r'\[\[model\]\]\nname = "twin".*?(?=\[bars\])', "", TWO, flags=re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -175,11 +177,12 @@ def test_a_run_that_is_damaged_is_a_failed_row(
 @pytest.mark.slow
 def test_a_grid_that_grew_runs_what_is_new(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
     before = logs(copy)
-    Path("two.toml").write_text(TWO.replace("[60]", "[60, 70]"))
+    third = f'[[model]]\nname = "again"\nfile = "{ASSETS}/demo_clean.pth"\n[bars]'
+    Path("two.toml").write_text(TWO.replace("[bars]", third))
     said = call(capfd, "bench", "two.toml", "--out", "out", "--json")
     told = json.loads(said.out)
-    assert [row["clean"] for row in told["rows"]] == [60, 70, 60, 70]
-    assert told["done"] == 4
+    assert [row["model"] for row in told["rows"]] == ["demo", "twin", "again"]
+    assert told["done"] == 3
     assert {name: log for name, log in logs(copy).items() if name in CELLS} == before
 
 
@@ -208,7 +211,7 @@ def test_a_killed_bench_goes_on_where_it_was() -> None:
 
 @pytest.mark.slow
 def test_a_run_that_outlived_its_bench_is_followed_to_its_end() -> None:
-    Path("two.toml").write_text(TWO)
+    Path("two.toml").write_text(ONE)
     first = Path("out", "runs", CELLS[0])
     bench = started("two.toml", "--out", "out")
     reach(bench, first / "events.jsonl")
@@ -218,7 +221,7 @@ def test_a_run_that_outlived_its_bench_is_followed_to_its_end() -> None:
     again = started("two.toml", "--out", "out", "--json", "--quiet")
     answer, said = again.communicate(timeout=LONG_S)
     assert (again.returncode, said) == (0, "")
-    assert json.loads(answer)["done"] == 2
+    assert json.loads(answer)["done"] == 1
     assert starts(first) == [False]
 
 
@@ -292,9 +295,9 @@ def test_models_are_trained_once_and_kept(capfd: pytest.CaptureFixture[str]) -> 
     assert [row["rates"]["before_asr"] is None for row in told["rows"]] == [False, True]
     kept = {path: path.stat().st_mtime_ns for path in Path("out", "models").rglob("*.*")}
     assert sum(path.name == "poison.json" for path in kept) == 2
-    Path("g.toml").write_text(TRAINED.replace("[60]", "[60, 70]"))
+    Path("g.toml").write_text(TRAINED.replace("[60]", "[60, 70]").replace("[0.1, 0.0]", "[0.1]"))
     again = call(capfd, "bench", "g.toml", "--out", "out", "--json", "--device", "cpu")
-    assert json.loads(again.out)["done"] == 4
+    assert json.loads(again.out)["done"] == 2
     assert "training" not in again.err
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     Path("g.toml").write_text(TRAINED.replace("epochs = 1", "epochs = 2"))
@@ -303,7 +306,8 @@ def test_models_are_trained_once_and_kept(capfd: pytest.CaptureFixture[str]) -> 
     assert "was trained with epochs = 1, and the grid now says 2" in other.err
 
 
-ONE_TRAINED = TRAINED.replace("[0.1, 0.0]", "[0.1]")
+ONE_TRAINED = TRAINED.replace("[0.1, 0.0]", "[0.1]") + 'until = "verdict"\n'
+"""One training, and a cell that is only looked at."""
 
 
 @pytest.mark.slow

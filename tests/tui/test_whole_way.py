@@ -17,11 +17,14 @@ LONG_S = 500.0
 """Half a minute on two free cores; the tests may have neither."""
 
 BRIEF = {
-    "CNP_TARGETS": "5", "CNP_CLEAN": "300", "CNP_TARGET_FAMILIES": "patch",
-    "CNP_TARGET_STEPS": "60", "CNP_REVERSAL_STEPS": "60", "OMP_NUM_THREADS": "1",
+    "CNP_TARGETS": "5", "CNP_CLEAN": "200", "CNP_TARGET_FAMILIES": "patch",
+    "CNP_TARGET_STEPS": "40", "CNP_TARGET_BATCH": "8", "CNP_TARGET_RESTARTS": "1",
+    "CNP_REVERSAL_STEPS": "30", "CNP_REVERSAL_BATCH": "16", "CNP_MASKS_ROUNDS": "2",
+    "CNP_MASKS_ORDER_LIMIT": "4", "CNP_SWEEP_MEASURED_POINTS": "1", "CNP_HEAL_WHEN": "never",
+    "OMP_NUM_THREADS": "1",
 }  # fmt: skip
 """The same way with a named target, fewer images and steps: minutes on a busy machine become
-seconds."""
+seconds. What it comes to is told elsewhere."""
 
 
 @pytest.fixture(name="runs", autouse=True)
