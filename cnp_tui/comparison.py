@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from cnp_engine import events as ev
 from cnp_engine import launch, settings
+from cnp_engine.aims import class_name, named
 from cnp_engine.config import RunConfig
 from cnp_engine.events import STAGES, Rate
 from cnp_engine.export.definitions import DEFINITIONS
@@ -22,7 +23,6 @@ from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState
 from cnp_tui import overview
 from cnp_tui.history import Points
-from cnp_tui.phrases import class_name
 
 Standing = Literal["", "best", "not told apart"]
 Curve = Literal["retention", "residual", "ba", "asr"]
@@ -303,7 +303,7 @@ def _plain(run: Compared) -> dict[str, Any]:
         "status": run.status,
         "model": run.config.model,
         "verdict": found.verdict if found else None,
-        "target": list(found.targets) if found else None,
+        "target": named(found.targets) if found else None,
         "neurons": model.neurons if model else None,
         "pruned": chosen.k if chosen else None,
         "reversed": [dataclasses.asdict(trigger) for trigger in state.triggers.values()],

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from cnp_engine.aims import ANY_NAME, short_name
 from cnp_engine.errors import CnpError
 from cnp_engine.events import SCHEMA, Finished, LabelFree, Measured, Rate, RunStarted, Stage
 from cnp_engine.rundir import EVENTS
@@ -85,7 +86,7 @@ def of_state(path: Path, model: str, state: RunState, alive: bool) -> Entry:
         entry = replace(entry, stage=state.stage, share=share)
     if state.verdict is not None:
         names = state.data.classes if state.data else ()
-        targets = tuple(names[i] if i < len(names) else str(i) for i in state.verdict.targets)
+        targets = tuple(short_name(names, index) for index in state.verdict.targets)
         entry = replace(entry, verdict=state.verdict.verdict, targets=targets)
     if state.failure is not None:
         entry = replace(entry, what=state.failure.what, todo=state.failure.todo)
@@ -159,6 +160,8 @@ def _targets(summary: Mapping[str, Any]) -> tuple[str, ...]:
     """By name; a summary numbers them."""
     target = summary.get("target")
     names = {row["class"]: row["name"] for row in summary.get("target_ranking") or ()}
+    if target is None and summary.get("verdict") == "backdoored":
+        return (ANY_NAME,)
     found = target if isinstance(target, list) else [] if target is None else [target]
     return tuple(str(names.get(index, index)) for index in found)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnp_engine import launch, runs
+from cnp_engine.aims import named
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import CnpError
 from cnp_engine.rundir import RunDirectory
@@ -35,7 +36,7 @@ def _row(path: Path) -> dict[str, Any]:
         **known,
         "status": status,
         "verdict": found.verdict if found else None,
-        "target": list(found.targets) if found else None,
+        "target": named(found.targets) if found else None,
         "begun": _when(state.begun_at),
         "model": run.config.model,
         "error": state.failure.what if state.failure else None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cnp_engine import events as ev
+from cnp_engine.aims import whom
 from cnp_engine.export.wording import count, figure, percent, plural, rate, seconds
 from cnp_engine.state import RunState
 
@@ -34,12 +35,6 @@ def values(values: Mapping[str, float | None], label: str = "") -> str:
     """The latest of what a stage computes, on one line."""
     parts = [f"{name} {value:.4g}" for name, value in values.items() if value is not None]
     return "  ".join([label, *parts] if label else parts)
-
-
-def class_name(names: tuple[str, ...], index: int) -> str:
-    """ "3 (cat)", or "3" where the name says no more."""
-    known = names[index] if index < len(names) else str(index)
-    return f"{index} ({known})" if known != str(index) else str(index)
 
 
 UNHEALED = "no better than the pruned model on clean images: not kept"
@@ -86,14 +81,14 @@ def _normalize(event: ev.NormalizeChosen) -> str:
 
 def _target(event: ev.TargetRanked) -> str:
     first = event.ranking[0] if event.ranking else None
-    name = f" ({first.name})" if first and first.name != str(first.index) else ""
+    name = whom(first.index, first.name) if first else "class ?"
     kind = "stands out" if event.suspicious else "is first, but does not stand out"
-    return f"target   class {first.index if first else '?'}{name} {kind}, margin {event.margin:.2f}"
+    return f"target   {name} {kind}, margin {event.margin:.2f}"
 
 
 def _trigger(event: ev.TriggerReversed) -> str:
     size = f"mask L1 {figure(event.mask_l1, 3)} px"
-    return f"trigger  for class {event.target}: success {rate(event.success)}, {size}"
+    return f"trigger  for {whom(event.target)}: success {rate(event.success)}, {size}"
 
 
 def _scores(event: ev.ScoresReady) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cnp_engine import events as ev
+from cnp_engine.aims import class_name, whom
 from cnp_engine.config import RunConfig
 from cnp_engine.export.command import command_line
 from cnp_engine.export.definitions import DEFINITIONS, INTERVALS, NAMES
 from cnp_engine.export.wording import ABSENT, count, figure, percent, rate
 from cnp_engine.state import RunState
-from cnp_tui.phrases import UNHEALED, class_name, rates
+from cnp_tui.phrases import UNHEALED, rates
 
 _WORDS = {"backdoored": "backdoored", "no_evidence": "no evidence of a backdoor"}
 
@@ -40,7 +41,7 @@ def _verdict(state: RunState) -> Iterator[tuple[str, str]]:
 def _triggers(state: RunState) -> Iterator[tuple[str, str]]:
     for target, found in state.triggers.items():
         size = f"mask L1 {figure(found.mask_l1, 3)} px"
-        text = f"reversed for class {target}: success {rate(found.success)}, {size}"
+        text = f"reversed for {whom(target)}: success {rate(found.success)}, {size}"
         yield "trigger", text
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cnp_engine import events as ev
+from cnp_engine.aims import class_name, named
 from cnp_engine.config import RunConfig
 from cnp_engine.events import STAGES, Stage
 from cnp_engine.export.definitions import DEFINITIONS, NAMES
@@ -28,7 +29,7 @@ from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState, StageState
 from cnp_tui.history import Points
 from cnp_tui.link import Snapshot
-from cnp_tui.phrases import UNHEALED, class_name, rates
+from cnp_tui.phrases import UNHEALED, rates
 
 Tone = Literal["error", "warning", "note"]
 
@@ -173,8 +174,9 @@ def _verdict(state: RunState) -> Iterator[Row]:
         yield "", "That is no proof that there is none: attacks without a static trigger hide best."
         return
     names = state.data.classes if state.data else ()
-    targets = ", ".join(class_name(names, index) for index in found.targets)
-    yield "verdict", f"Evidence of a backdoor toward class {targets} ({sure})."
+    targets = ", ".join(class_name(names, index) for index in named(found.targets))
+    toward = f"class {targets}" if targets else "no class in particular"
+    yield "verdict", f"Evidence of a backdoor toward {toward} ({sure})."
 
 
 def _pruned(config: RunConfig, state: RunState) -> Iterator[Row]:

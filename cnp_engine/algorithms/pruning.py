@@ -2,7 +2,8 @@
 
 Everything here is measured on unlabelled clean images that optimised nothing, under reversed
 triggers. Retention: share of clean images answered as the checkpoint answers them. Residual: share
-of stamped images still answered as the target, of those the checkpoint answers otherwise.
+of stamped images still answered as the target, of those the checkpoint answers otherwise; of a
+trigger that aims at no class, share of images whose answer it still changes.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Judge:
     @property
     def sizes(self) -> list[int]:
         """How many images are asked about: clean ones, then for each trigger the stamped ones."""
-        others = [int((self._original != t.target).sum()) for t, _ in self._triggers]
+        others = [int(t.others(self._original).sum()) for t, _ in self._triggers]
         return [len(self._images), *others]
 
     def ask(self, number: int, part: slice = slice(None)) -> Tensor:
@@ -83,7 +84,7 @@ class Judge:
         if number == 0:
             return self._images[part]
         trigger, factor = self._triggers[number - 1]
-        return trigger.stamp(self._images[self._original != trigger.target][part], factor)
+        return trigger.stamp(self._images[trigger.others(self._original)][part], factor)
 
     def told(self, k: int, said: Sequence[Tensor]) -> Point:
         """What the answers to all that is asked come to."""
@@ -91,8 +92,8 @@ class Judge:
         assert kept is not None
         residuals, recovered = [], []
         for (trigger, _), answered in zip(self._triggers, said[1:], strict=True):
-            others = self._original != trigger.target
-            residuals.append(share(answered == trigger.target))
+            others = trigger.others(self._original)
+            residuals.append(share(trigger.works(answered, said[0][others])))
             recovered.append(share(answered == self._original[others]))
         counted = [rate for rate in residuals if rate is not None]
         worst = max(counted, key=lambda rate: rate.value, default=NOTHING)

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.augment import cropped
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.rates import share
@@ -39,7 +40,8 @@ def reverse(
     look: Callable[[Found], Event] | None = None,
     start: Sequence[Trigger] = (),
 ) -> Generator[Event, None, Found]:
-    """Search one trigger for each entry of ``targets`` (repeat a class for restarts).
+    """Search one trigger for each entry of ``targets``: repeat a class for restarts, or ``ANY``,
+    which stands beside no class.
 
     Generator of progress whose return value is :class:`Found`. Images are (B, 3, H, W) in [0, 1]
     on the network's device. ``offset`` and ``total`` place this search within its stage. What
@@ -55,8 +57,14 @@ def reverse(
     for step in range(plan.steps):
         batch = draw(images_BCHW, plan, generator)
         logits = network(search.stamp(batch)).logits_BK
-        loss_T = F.cross_entropy(logits, labels, reduction="none").view(-1, plan.batch).mean(1)
-        success_T = (logits.argmax(1) == labels).float().view(-1, plan.batch).mean(1)
+        if ANY in targets:
+            labels = answers(network, batch).repeat(len(targets))
+            loss, works = leaving(logits, labels), logits.argmax(1) != labels
+        else:
+            loss = F.cross_entropy(logits, labels, reduction="none")
+            works = logits.argmax(1) == labels
+        loss_T = loss.view(-1, plan.batch).mean(1)
+        success_T = works.float().view(-1, plan.batch).mean(1)
         search.keep_best(success_T, step == 0)
         size_T = search.size_T()
         optimiser.zero_grad()
@@ -76,6 +84,12 @@ def reverse(
         if look is not None and (step + 1) % LOOK_EVERY == 0:
             yield look(search.result(plan.adapt, step + 1))
     return search.result(plan.adapt and plan.budget is None, plan.steps)
+
+
+def leaving(logits_BK: Tensor, answers_B: Tensor) -> Tensor:
+    """-log(1 - p) of the answer that is to be left, (B,), whose gradient is there for any p."""
+    left = F.one_hot(answers_B, logits_BK.shape[1]).bool()
+    return logits_BK.logsumexp(1) - logits_BK.masked_fill(left, -torch.inf).logsumexp(1)
 
 
 def draw(images_BCHW: Tensor, plan: ReversalPlan, generator: torch.Generator) -> Tensor:
@@ -100,9 +114,9 @@ def success(
     *,
     strength: float = 1.0,
 ) -> Rate | None:
-    """Share of stamped images answered as the target, of those the checkpoint answers otherwise."""
-    others = original_B != trigger.target
+    """Share of stamped images on which it works, of those the checkpoint answers otherwise."""
+    others = trigger.others(original_B)
     if not bool(others.any()):
         return None
     stamped = trigger.stamp(images_BCHW[others], strength)
-    return share(answers(network, stamped, mask_N) == trigger.target)
+    return share(trigger.works(answers(network, stamped, mask_N), original_B[others]))

@@ -2,13 +2,14 @@
 
 The reference's single signal, the growth of predictions under perturbed neurons, names wrong
 classes (METHOD section 5). Here every class is reversed in both trigger families; a backdoored
-class needs a far smaller trigger than the others do. The reference's votes are kept as a signal
-beside them, they do not decide.
+class needs a far smaller trigger than the others do. Where none stands out, a patch is looked for
+that changes every answer, whatever it becomes (``ANY``): an all-to-all backdoor has one for all
+images and none for a class. The reference's votes are kept as a signal beside them, they do not
+decide.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 from collections.abc import Collection, Generator, Sequence
@@ -17,15 +18,15 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from cnp_engine.aims import ANY, ANY_NAME
 from cnp_engine.algorithms import waves
+from cnp_engine.algorithms.class_search import ClassSearch
 from cnp_engine.algorithms.folding import folded
-from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.reversal import reverse
+from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.triggers import (
     KINDS,
     SEARCHES,
     Family,
-    Found,
     Patch,
     ReversalPlan,
     Trigger,
@@ -33,7 +34,7 @@ from cnp_engine.algorithms.triggers import (
 )
 from cnp_engine.algorithms.triggers.warp import FAR
 from cnp_engine.algorithms.votes import neuron_votes
-from cnp_engine.events import Event, TargetRow, TargetSizes, finite
+from cnp_engine.events import Event, TargetRow, finite
 
 AT_ONCE = 16
 """Searches in one batch."""
@@ -48,6 +49,12 @@ to the target's trigger by nature (a yellow sign, a yellow sticker) is no second
 
 CLEAR_FAMILY = 0.5
 """The same for a further family of a suspect."""
+
+CROWD = 0.5
+"""A patch that sends more than this share of all images to one class is that class's."""
+
+FEW = 128
+"""Images on which that is looked at."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +108,7 @@ def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> f
     """
     if family not in SEARCHES:
         return None
-    others = (row for row in rows if row.index != index)
+    others = (row for row in rows if row.index not in (index, ANY))
     measured, name = family == Patch.family, KINDS[family].measure
     sizes = [row.mask_l1 if measured else row.signals.get(name) for row in others]
     known = [size for size in sizes if size is not None]
@@ -151,14 +158,59 @@ def rank_classes(
         found |= {(Wave.family, t): peak.trigger for t, peak in enumerate(peaks)}
         return rank(names, sizes, votes, found, threshold, peaks)
 
-    first = ranked()
-    doubtful = narrow(first, threshold)
+    ranking = ranked()
+    doubtful = narrow(ranking, threshold)
     again = [search for search in searches if search.family in doubtful]
     done, total = total, total + sum(search.steps for search in again)
     for search in again:
         yield from search.run(unmasked, images_BCHW, generator, done, total)
         done += search.steps
-    return ranked() if again else first
+    if again:
+        ranking = ranked()
+    patches = [search for search in searches if search.family == Patch.family]
+    if ranking.suspects or not patches:
+        return ranking
+    anywhere = ClassSearch(Patch.family, (ANY,), plan, restarts, at_once)
+    yield from anywhere.run(unmasked, images_BCHW, generator, total, total + anywhere.steps)
+    trigger, x = anywhere.triggers[0], images_BCHW[:FEW]
+    before, after = (commonest(answers(unmasked, images)) for images in (x, trigger.stamp(x)))
+    spread = after <= max(before, CROWD)
+    size_px = anywhere.sizes[0] if spread else math.inf
+    return with_any(ranking, trigger, size_px, after, patches[0].sizes, threshold)
+
+
+def commonest(answers_B: Tensor) -> float:
+    """Share of the class that is answered most."""
+    return float(answers_B.bincount().max()) / len(answers_B)
+
+
+def with_any(
+    ranking: Ranking,
+    trigger: Trigger,
+    size: float,
+    share: float,
+    sizes: Sequence[float],
+    threshold: float,
+) -> Ranking:
+    """A ranking in which no class stands out, with the patch that changes every answer beside them.
+
+    ``size`` of that patch, infinite where there is none, and of the classes' (``sizes``). Where it
+    is so much smaller than theirs, and smaller than each, it is the first and the only suspect,
+    else the last: a clean network's is several times as large. ``share``: of the commonest answer.
+    """
+    octaves = outlier([size, *sizes])[0]
+    if size * 2**NARROW > min(sizes):
+        octaves = min(octaves, 0.0)
+    row = TargetRow(
+        ANY, ANY_NAME, octaves, finite(size), anomaly=octaves,
+        signals={f"{Patch.family}_octaves": round(octaves, 4), "commonest": round(share, 4)},
+    )  # fmt: skip
+    found = ranking.found | {(Patch.family, ANY): trigger}
+    families = ranking.families | {ANY: (Patch.family,)}
+    if octaves < threshold:
+        return replace(ranking, rows=(*ranking.rows, row), families=families, found=found)
+    margin = octaves - ranking.rows[0].score
+    return Ranking((row, *ranking.rows), (ANY,), margin, families, found)
 
 
 def narrow(ranking: Ranking, threshold: float) -> set[Family]:
@@ -174,107 +226,11 @@ def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]
     return searches[0].first, sum(search.passes for search in searches)
 
 
-def _searches(classes: int, plan: ReversalPlan, restarts: int, at_once: int) -> list[_Search]:
+def _searches(classes: int, plan: ReversalPlan, restarts: int, at_once: int) -> list[ClassSearch]:
     return [
-        _Search(family, classes, plan, restarts if kind.restarts else 1, at_once)
+        ClassSearch(family, range(classes), plan, restarts if kind.restarts else 1, at_once)
         for family, kind in SEARCHES.items()
     ]
-
-
-class _Search:
-    """The smallest trigger of every class in one family.
-
-    With restarts each has a share of the steps, and every class goes on from its best: a class that
-    stands out does so early, unless its start was unlucky. All go on, for sizes are compared.
-    """
-
-    def __init__(
-        self, family: Family, classes: int, plan: ReversalPlan, restarts: int, at_once: int
-    ) -> None:
-        self.family: Family = family
-        self._best: dict[int, tuple[float, Trigger]] = {}
-        kind = SEARCHES[family]
-        early = plan.steps if restarts == 1 else max(1, plan.steps // kind.early)
-        self._first = replace(plan, steps=early)
-        self._rest = replace(plan, steps=plan.steps - early)
-        self._groups = _even([c for c in range(classes) for _ in range(restarts)], at_once)
-        self._classes = classes
-        goes_on = self._rest.steps > 0 and kind.goes_on
-        self._last = _even(range(classes), at_once) if goes_on else []
-        self.steps = early * len(self._groups) + self._rest.steps * len(self._last)
-
-    @property
-    def first(self) -> int:
-        """Searches in the first batch."""
-        return len(self._groups[0])
-
-    @property
-    def passes(self) -> int:
-        """Steps of one search, over all of them."""
-        early, late = sum(map(len, self._groups)), sum(map(len, self._last))
-        return self._first.steps * early + self._rest.steps * late
-
-    @property
-    def sizes(self) -> list[float]:
-        """Of the smallest trigger of each class."""
-        return [self._best[t][0] for t in range(self._classes)]
-
-    @property
-    def triggers(self) -> list[Trigger]:
-        return [self._best[t][1] for t in range(self._classes)]
-
-    def run(
-        self,
-        network: MaskedNetwork,
-        images_BCHW: Tensor,
-        generator: torch.Generator,
-        offset: int,
-        total: int,
-    ) -> Generator[Event, None, None]:
-        """Search; what an earlier call has found is kept where it is smaller."""
-
-        def look(found: Found) -> TargetSizes:
-            sizes = {t: size for t, (size, _) in _better(self._best, found).items()}
-            return forming(self.family, [sizes.get(t) for t in range(self._classes)])
-
-        def search(
-            group: Sequence[int], plan: ReversalPlan, start: Sequence[Trigger] = ()
-        ) -> Generator[Event, None, None]:
-            nonlocal offset
-            found = yield from reverse(
-                network, images_BCHW, group, self.family, plan, generator, stage="target",
-                offset=offset, total=total, look=look, start=start,
-            )  # fmt: skip
-            self._best = _better(self._best, found)
-            offset += plan.steps
-
-        for group in self._groups:
-            yield from search(group, self._first)
-        for group in self._last:
-            yield from search(group, self._rest, [self._best[t][1] for t in group])
-
-
-def _better(
-    best: dict[int, tuple[float, Trigger]], found: Found
-) -> dict[int, tuple[float, Trigger]]:
-    """The smaller of what each class had and has found."""
-    better = dict(best)
-    for size, trigger in zip(found.sizes, found.triggers, strict=True):
-        if trigger.target not in better or size < better[trigger.target][0]:
-            better[trigger.target] = (size, trigger)
-    return better
-
-
-def _even(every: Sequence[int], most: int) -> list[list[int]]:
-    """Groups of at most ``most``, as equal as can be."""
-    count = math.ceil(len(every) / most)
-    ends = [round(len(every) * number / count) for number in range(count + 1)]
-    return [list(every[a:b]) for a, b in itertools.pairwise(ends)]
-
-
-def forming(family: Family, sizes: Sequence[float | None]) -> TargetSizes:
-    """Sizes as far as they are known; None is yet to come."""
-    return TargetSizes(family, tuple(None if size is None else finite(size) for size in sizes))
 
 
 def rank(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
+from cnp_engine.aims import class_name
 from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     STAGES,
@@ -98,8 +99,7 @@ class ReportInput:
 
     def class_name(self, index: int) -> str:
         """ "3 (stop)"; the number alone where the data names no such class."""
-        names = () if self.data is None else self.data.classes
-        return f"{index} ({names[index]})" if 0 <= index < len(names) else str(index)
+        return class_name(() if self.data is None else self.data.classes, index)
 
 
 def gather(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from cnp_engine.aims import row_name
 from cnp_engine.events import CurvePoint, TargetRow
 from cnp_engine.export.axes import Scale, ScaleKind
 from cnp_engine.export.canvas import WIDTH, Box, line, rect, svg, text, x_axis, y_axis
@@ -99,7 +100,7 @@ def ranking_plot(rows: Sequence[TargetRow], targets: Sequence[int]) -> Html | No
         taken = row.index in targets
         x0, x1 = sorted((scale(0), scale(row.score)))
         parts += [
-            text(left - 8, y, shorten(f"{row.index} {row.name}", 26), "end", "strong"),
+            text(left - 8, y, shorten(row_name(row.index, row.name), 26), "end", "strong"),
             rect(x0, y - 7, max(1.5, x1 - x0), 14, "f2" if taken else "rest"),
             text(x1 + 7, y, _bar_words(row, taken)),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cnp_engine.aims import row_name
 from cnp_engine.events import CurvePoint
 from cnp_engine.export import plots
 from cnp_engine.export.curve import rate_of
@@ -114,7 +115,7 @@ def ranking_section(run: ReportInput) -> Section:
         ["Class", "Score", *(_SIGNALS[name] for name in optional), *signals],
         [
             [
-                f"{row.index} {row.name}",
+                row_name(row.index, row.name),
                 figure(row.score),
                 *(_signal(name, getattr(row, name)) for name in optional),
                 *(_signal(name, row.signals.get(name)) for name in signals),

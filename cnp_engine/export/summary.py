@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
+from cnp_engine.aims import ANY, named
 from cnp_engine.events import STAGES, Healed, LabelFree, Measured, Rate, TargetRow, finite
 from cnp_engine.export.definitions import DEFINITIONS, INTERVALS, LABEL_FREE
 
@@ -44,7 +45,7 @@ class HealedRates(TypedDict):
 RankingRow = TypedDict(
     "RankingRow",
     {
-        "class": int,
+        "class": int | None,
         "name": str,
         "score": float | None,
         "mask_l1": float | None,
@@ -171,14 +172,16 @@ def summary_json(value: Summary) -> str:
 
 
 def _target(targets: tuple[int, ...]) -> int | list[int] | None:
-    if not targets:
+    """null also where the backdoor aims at no class in particular."""
+    classes = named(targets)
+    if not classes:
         return None
-    return targets[0] if len(targets) == 1 else list(targets)
+    return classes[0] if len(classes) == 1 else classes
 
 
 def _row(row: TargetRow) -> RankingRow:
     return {
-        "class": row.index,
+        "class": None if row.index == ANY else row.index,
         "name": row.name,
         "score": finite(row.score),
         "mask_l1": finite(row.mask_l1),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cnp_engine.events import LabelFree, Measured, Rate
+from cnp_engine.aims import ANY, named
+from cnp_engine.events import LabelFree, Measured, Rate, TriggerReversed
 from cnp_engine.export.definitions import DEFINITIONS, GROUND_TRUTH, LABEL_FREE, NAMES
 from cnp_engine.export.document import Block, Bullets, Para, Section, Table, Tile, Tiles
 from cnp_engine.export.inputs import ReportInput
@@ -44,20 +45,28 @@ def verdict_text(run: ReportInput) -> str:
 
 def _found(run: ReportInput) -> str:
     assert run.verdict is not None
-    names = [run.class_name(target) for target in run.targets]
+    names = [run.class_name(target) for target in named(run.targets)]
     noun = "class" if len(names) == 1 else "classes"
     toward = f" toward {noun} {', '.join(names)}" if names else ""
+    if ANY in run.targets:
+        toward = " toward no class in particular"
     sure = percent(run.verdict.confidence)
     return f"There is evidence of a backdoor{toward} (confidence {sure})."
 
 
 def _reversed_sentences(run: ReportInput) -> list[str]:
-    return [
-        f"A reversed trigger of {figure(one.mask_l1, 3)} pixels turns {percent(one.success.value)} "
-        f"of {plural(one.success.n, 'clean image')} into class {run.class_name(one.target)}."
-        for one in run.triggers
-        if one.target in run.targets
-    ]
+    return [_turned(run, one) for one in run.triggers if one.target in run.targets]
+
+
+def _turned(run: ReportInput, one: TriggerReversed) -> str:
+    size, share = (
+        f"A reversed trigger of {figure(one.mask_l1, 3)} pixels",
+        percent(one.success.value),
+    )
+    images = plural(one.success.n, "clean image")
+    if one.target == ANY:
+        return f"{size} changes the answer to {share} of {images}, whatever it becomes."
+    return f"{size} turns {share} of {images} into class {run.class_name(one.target)}."
 
 
 def _repair(run: ReportInput) -> list[str]:

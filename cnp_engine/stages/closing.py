@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from cnp_engine import runtime
+from cnp_engine.aims import whom
 from cnp_engine.algorithms.pruning import pruned_neurons
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.events import (
@@ -154,7 +155,7 @@ def reports(
         pictures = [
             files.Picture(
                 trigger_png(material, triggers), "The reversed trigger",
-                f"Reversed for class {trigger.target}: pattern, mask, and stamped on an image.",
+                f"Reversed for {whom(trigger.target)}: pattern, mask, and stamped on an image.",
                 "trigger.png" if beside else None,
             ),
             files.Picture(

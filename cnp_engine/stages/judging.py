@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 from cnp_engine import codec, runtime
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.metrics import GroundTruth, measure
 from cnp_engine.algorithms.overlay import pruned_mask
 from cnp_engine.algorithms.pruning import Choice, ChoiceRule, Judge, Strong, choose, sweep_counts
@@ -92,6 +93,12 @@ def _stands(first: TargetRow, threshold: float) -> str:
             f"class {first.index} ({first.name}) answers {times} as often to one plane wave added "
             f"to the image as to any wave next to it {from_}"
         )
+    if first.index == ANY:
+        return (
+            f"a patch {times} smaller than the median that sends every image to one class changes "
+            f"every answer, whatever it becomes {from_}: no class stands out, as in an all-to-all "
+            "backdoor"
+        )
     return (
         f"class {first.index} ({first.name}) needs a trigger {times} smaller than the other "
         f"classes' median {from_}"
@@ -99,10 +106,11 @@ def _stands(first: TargetRow, threshold: float) -> str:
 
 
 def _success(found: TriggerReversed) -> str:
-    return (
-        f"a reversed trigger of {found.mask_l1:.1f} pixels sends {percent(found.success.value)} of "
-        f"{found.success.n} images it was not made from to class {found.target}"
-    )
+    moved = f"{percent(found.success.value)} of {found.success.n} images it was not made from"
+    size = f"a reversed trigger of {found.mask_l1:.1f} pixels"
+    if found.target == ANY:
+        return f"{size} changes the answer to {moved}"
+    return f"{size} sends {moved} to class {found.target}"
 
 
 def sweep_stage(
@@ -195,8 +203,9 @@ def _warnings(point: CurvePoint, heals: bool) -> Generator[Event, None, None]:
     if residual.value > 0.1:
         yield Warned(
             "residual",
-            f"At the recommended point {100 * residual.value:.0f} % of the stamped images still "
-            f"answer the target: pruning does not suppress the backdoor. {advice}",
+            "At the recommended point the reversed trigger still works on "
+            f"{100 * residual.value:.0f} % of the images: pruning does not suppress the backdoor. "
+            f"{advice}",
         )
     if retention.value < 0.9:
         yield Warned(

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from cnp_engine import codec, runtime
+from cnp_engine.aims import whom
 from cnp_engine.algorithms import waves
 from cnp_engine.algorithms.folding import folded
 from cnp_engine.algorithms.overlay import answers
@@ -183,7 +184,7 @@ def _weak(events: Sequence[TriggerReversed]) -> Generator[Event, None, None]:
         if event.success.value < WEAK:
             yield Warned(
                 "weak_trigger",
-                f"The trigger reversed for class {event.target} moves only "
+                f"The trigger reversed for {whom(event.target)} moves only "
                 f"{100 * event.success.value:.0f} % of the images: the real one may be of another "
                 "kind.",
             )

@@ -8,11 +8,11 @@ from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 from textual.widget import Widget
 
+from cnp_engine.aims import class_name
 from cnp_engine.export.wording import shorten
 from cnp_tui.entries import WORDS
 from cnp_tui.glyphs import Glyphs
 from cnp_tui.link import Link, Snapshot
-from cnp_tui.phrases import class_name
 from cnp_tui.replay import Replay
 
 VERDICTS = {"backdoored": "backdoored", "no_evidence": "no evidence of a backdoor"}

@@ -14,6 +14,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from cnp_engine.aims import row_name
 from cnp_engine.events import TargetSizes
 from cnp_engine.export.wording import figure
 from cnp_engine.state import RunState
@@ -109,7 +110,7 @@ def _row(
     bar: Bar, columns: Sequence[_Column], threshold: float, scale: float, glyphs: Glyphs, room: int
 ) -> str:
     cue = ">" if bar.followed else " "
-    shown = bar.name if bar.name == str(bar.index) else f"{bar.index} {bar.name}"
+    shown = bar.name if bar.name == str(bar.index) else row_name(bar.index, bar.name)
     drawn = _drawn(bar.octaves or 0.0, threshold, scale, glyphs, room)
     octaves = "-" if bar.octaves is None else f"{bar.octaves:+.2f}"
     line = f"{cue} {set_cell_size(shown, NAME)} {drawn} {octaves:>7}"

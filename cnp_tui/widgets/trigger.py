@@ -13,10 +13,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from cnp_engine.aims import short_name, whom
 from cnp_engine.events import TriggerPreview
 from cnp_engine.export.wording import figure, percent, rate
 from cnp_engine.state import RunState
-from cnp_tui.phrases import class_name
 from cnp_tui.widgets.borders import border
 from cnp_tui.widgets.picture import VIEWS, Picture, View
 
@@ -117,7 +117,7 @@ def told(state: RunState, target: int | None) -> str:
     if target is None:
         return ""
     names = state.data.classes if state.data else ()
-    head = f"class {class_name(names, target)}"
+    head = whom(target, short_name(names, target))
     found = state.triggers.get(target)
     if found is not None and state.stage != "trigger":
         size = f"mask L1 {figure(found.mask_l1, 3)} px"

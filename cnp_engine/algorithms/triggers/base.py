@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from cnp_engine.aims import ANY
 from cnp_engine.events import Family
 
 __all__ = ["Family", "Mixed", "Trigger", "spread"]
@@ -22,8 +23,19 @@ class Trigger(ABC):
     """What the size of a family's triggers is called in signals, events and tables."""
 
     target: int
+    """A class, or ``ANY`` of a trigger that is to change every answer."""
+
     pattern_CHW: Tensor
     mask_HW: Tensor
+
+    def others(self, original_B: Tensor) -> Tensor:
+        """Which images can tell whether it works: those not answered as the target already, (B,)
+        of bool; ``original_B`` are classes."""
+        return original_B != self.target
+
+    def works(self, stamped_B: Tensor, clean_B: Tensor) -> Tensor:
+        """On which of them it does, (B,) of bool: the answers to them stamped, and clean."""
+        return stamped_B != clean_B if self.target == ANY else stamped_B == self.target
 
     @property
     def mask_l1(self) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import pruned_mask
 from cnp_engine.algorithms.pruning import (
     NOTHING,
@@ -23,6 +26,7 @@ from tests.engine.algorithms.nets import (
     PLANTED_LAYERS,
     TARGET,
     TINY_LAYERS,
+    AllToAllNet,
     PlantedNet,
     TinyNet,
     Untouched,
@@ -145,6 +149,29 @@ def test_the_planted_backdoor_is_judged_as_it_is(
     assert (point.retention.value, point.residual.value) == (retention, residual)
     assert point.recovery.value == recovery
     assert point.residual.n == 30, "images answered as the target already do not count"
+
+
+@pytest.mark.parametrize(
+    ("closed", "residual", "recovery", "retention"),
+    [
+        ([], 1.0, 0.0, 1.0),
+        ([DETECTOR], 0.0, 1.0, 1.0),
+        ([2], 1.0, 0.0, 0.75),  # blue images are dark now, and red when stamped
+        ([2, DETECTOR], 0.0, 0.75, 0.75),
+    ],
+)
+def test_a_trigger_that_aims_at_no_class_is_judged_by_what_it_changes(
+    closed: list[int], residual: float, recovery: float, retention: float
+) -> None:
+    """Beside the pruned network's own clean answers, on every image."""
+    x, _ = coloured(40)
+    order_N = torch.tensor(closed + [n for n in range(8) if n not in closed])
+    anyone = replace(checkerboard_trigger(), target=ANY)
+    network = masked(AllToAllNet(), PLANTED_LAYERS)
+    point = Judge(network, x, [(anyone, 1.0)]).point(len(closed), order_N)
+    assert (point.retention.value, point.residual.value) == (retention, residual)
+    assert point.recovery.value == recovery
+    assert point.residual.n == 40
 
 
 def test_where_there_is_nothing_to_count() -> None:

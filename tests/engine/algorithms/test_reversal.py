@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import answers
-from cnp_engine.algorithms.reversal import draw, reverse, success
+from cnp_engine.algorithms.reversal import draw, leaving, reverse, success
 from cnp_engine.algorithms.triggers import Blend, Family, ReversalPlan
 from tests.engine.algorithms.drive import finish, result
 from tests.engine.algorithms.masks import checkerboard_trigger
@@ -23,6 +24,7 @@ from tests.engine.algorithms.nets import (
     PLANTED_LAYERS,
     STRENGTH,
     TARGET,
+    AllToAllNet,
     PlantedNet,
     TinyNet,
     Untouched,
@@ -305,3 +307,40 @@ def test_success_counts_only_images_of_other_classes() -> None:
     assert (weak.value, weak.n) == (0.0, 7)
     own = original == TARGET
     assert success(network, trigger, x[own], original[own]) is None
+
+
+def test_success_of_a_trigger_that_aims_at_no_class_counts_every_change() -> None:
+    network, (x, labels_B) = masked(AllToAllNet(), PLANTED_LAYERS), coloured(10)
+    trigger = replace(checkerboard_trigger(), target=ANY)
+    full = success(network, trigger, x, labels_B)
+    assert full is not None
+    assert (full.value, full.n) == (1.0, 10)
+    pruned = torch.ones(8)
+    pruned[DETECTOR] = 0
+    none = success(network, trigger, x, labels_B, pruned)
+    assert none is not None
+    assert (none.value, none.n) == (0.0, 10)
+
+
+def test_leaving_an_answer_has_a_gradient_however_sure_it_is() -> None:
+    logits = torch.tensor([[200.0, 0.0, 1.0], [0.0, 1.0, -2.0]], requires_grad=True)
+    loss = leaving(logits, torch.tensor([0, 1]))
+    p = logits.detach().double()[1].softmax(0)
+    assert loss[1].item() == pytest.approx(-math.log(1 - float(p[1])), rel=1e-5)
+    assert loss[0].item() == pytest.approx(200 - math.log(1 + math.e), rel=1e-5)
+    loss.sum().backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad[0, 0].item() == pytest.approx(1.0)
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_a_search_that_aims_at_no_class_finds_what_changes_every_answer() -> None:
+    x, _ = coloured(32)
+    plan = ReversalPlan(60, 8)
+    wanted = [ANY, ANY]
+    found, _ = finish(
+        reverse(masked(AllToAllNet(), PLANTED_LAYERS), x, wanted, "patch", plan, generator(4))
+    )
+    clean, _ = finish(reverse(planted(0.0), x, wanted, "patch", plan, generator(4)))
+    assert [trigger.target for trigger in found.triggers] == wanted
+    assert max(found.sizes) < 0.7 * min(clean.sizes)

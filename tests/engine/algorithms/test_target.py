@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,14 +11,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cnp_engine.aims import ANY
+from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.target import (
     Ranking,
+    commonest,
     median_of_others,
     narrow,
     outlier,
     rank,
     rank_by_votes,
     rank_classes,
+    with_any,
 )
 from cnp_engine.algorithms.triggers import KINDS, SEARCHES, Family, Patch, ReversalPlan
 from cnp_engine.algorithms.votes import ascend, neuron_votes
@@ -25,8 +30,10 @@ from cnp_engine.algorithms.waves import frequencies
 from cnp_engine.events import FAMILIES, Progress, TargetRow
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import (
+    PLANTED_LAYERS,
     STRENGTH,
     TARGET,
+    AllToAllNet,
     TinyNet,
     Untouched,
     coloured,
@@ -150,8 +157,10 @@ def test_a_class_followed_regardless_has_its_strongest_family(index: int, family
     assert ranked([8, 4, 8, 8], [0.4, 0.4, 0.2, 0.4]).strongest_family(index) == (family,)
 
 
-def ranking_of(strength: float, restarts: int = 2, at_once: int = 16) -> Ranking:
-    network, (x, _) = planted(strength), coloured(32)
+def ranking_of(
+    strength: float, restarts: int = 2, at_once: int = 16, network: MaskedNetwork | None = None
+) -> Ranking:
+    network, (x, _) = network or planted(strength), coloured(32)
     before = Untouched(network.module)
     plan = ReversalPlan(steps=60, batch=8)
     ranking, said = finish(
@@ -169,8 +178,12 @@ def ranking_of(strength: float, restarts: int = 2, at_once: int = 16) -> Ranking
     patch += (plan.steps - first) * math.ceil(4 / at_once)
     warp = (plan.steps if restarts == 1 else plan.steps // 3) * math.ceil(4 * restarts / at_once)
     total = patch + blend + warp + len(frequencies(*x.shape[2:]))
-    assert [step.done for step in steps] == list(range(1, total + 1))
-    assert {(step.stage, step.total) for step in steps} == {("target", total)}
+    assert [step.done for step in steps] == list(range(1, len(steps) + 1))
+    assert {(step.stage, step.total) for step in steps[:total]} == {("target", total)}
+    # where no class is a suspect, a patch is looked for that changes every answer
+    more = 0 if ranking.suspects not in ((), (ANY,)) else plan.steps
+    assert len(steps) == total + more
+    assert {step.total for step in steps[total:]} <= {len(steps)}
     return ranking
 
 
@@ -201,7 +214,10 @@ def test_a_ranking_may_keep_to_one_family(family: Family) -> None:
     steps = [event for event in said if isinstance(event, Progress)]
     assert {step.label for step in steps} == {family}
     assert steps[-1].done == steps[-1].total == len(steps)
-    assert set(ranking.found) == {(family, t) for t in range(4)}
+    patches = family == "patch" and not ranking.suspects
+    assert set(ranking.found) == {(family, t) for t in range(4)} | (
+        {("patch", ANY)} if patches else set()
+    )
     assert {name for row in ranking.rows for name in row.signals if "octaves" in name} == {
         f"{family}_octaves"
     }
@@ -212,12 +228,70 @@ def test_its_clean_twin_has_no_suspect() -> None:
     ranking = ranking_of(0.0)
     assert ranking.suspects == ()
     assert ranking.rows[0].score < 0.6
+    last = ranking.rows[-1]
+    assert (last.index, last.name, last.votes) == (ANY, "any class", None)
+    assert last.score < 0
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: int) -> None:
+    network = masked(AllToAllNet(), PLANTED_LAYERS)
+    ranking = ranking_of(0.0, restarts, network=network)
+    first, second = ranking.rows[:2]
+    assert ranking.suspects == (ANY,)
+    assert ranking.families[ANY] == ranking.strongest_family(ANY) == ("patch",)
+    assert (first.index, first.name) == (ANY, "any class")
+    assert ranking.margin == pytest.approx(first.score - second.score)
+    assert first.signals["commonest"] == pytest.approx(0.25, abs=0.1)
+    trigger, (x, labels) = ranking.found["patch", ANY], coloured(32, seed=9)
+    assert trigger.target == ANY
+    assert first.mask_l1 == pytest.approx(trigger.mask_l1)
+    assert float((answers(network, trigger.stamp(x)) == (labels + 1) % 4).float().mean()) > 0.8
+    # the median that it is held against later is that of the classes
+    assert median_of_others(ranking.rows, 0, "patch") == statistics.median(
+        row.mask_l1 for row in ranking.rows if row.index not in (0, ANY) and row.mask_l1
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "first", "score"),
+    [
+        (2.0, True, 2.0),  # the classes have 4, 8, 8, 16
+        (4.0, False, 0.0),  # an octave under their median, but no smaller than each
+        (2.9, False, 0.0),
+        (2.8, True, 1.51),
+        (64.0, False, -3.0),
+        (INF, False, -1.0),
+    ],
+)
+def test_a_patch_for_any_class_is_smaller_than_those_of_all(
+    size: float, first: bool, score: float
+) -> None:
+    sizes = [4.0, 8.0, 8.0, 16.0]
+    ranking = ranked(sizes, [1.0] * 4, threshold=1.5)
+    assert not ranking.suspects
+    trigger = Patch(ANY, torch.zeros(3, 4, 4), torch.zeros(4, 4))
+    told = with_any(ranking, trigger, size, 0.3, sizes, 1.5)
+    row = told.rows[0 if first else -1]
+    assert row.index == ANY
+    assert told.suspects == ((ANY,) if first else ())
+    assert row.score == pytest.approx(score, abs=0.01)
+    assert row.mask_l1 == (None if size == INF else size)
+    assert [r for r in told.rows if r is not row] == list(ranking.rows)
+    assert told.found["patch", ANY] is trigger
+
+
+def test_the_share_of_the_commonest_answer() -> None:
+    assert commonest(torch.tensor([3, 3, 0, 1])) == 0.5
+    assert commonest(torch.tensor([7])) == 1.0
 
 
 def sizes_of(ranking: Ranking, family: Family) -> list[float]:
     name = KINDS[family].measure
     known = {
-        row.index: row.mask_l1 if family == "patch" else row.signals[name] for row in ranking.rows
+        row.index: row.mask_l1 if family == "patch" else row.signals[name]
+        for row in ranking.rows
+        if row.index != ANY
     }
     return [known[t] or math.inf for t in sorted(known)]
 
@@ -240,10 +314,11 @@ def test_a_verdict_by_a_hair_is_looked_into_once_more() -> None:
     (family,) = once.strongest_family(once.rows[0].index)
     assert family in SEARCHES
     twice, more = at(score - 0.01)
-    assert len(more) > len(steps)
+    first = steps[0].total
+    assert len(more) > first
     assert [step.done for step in more] == list(range(1, len(more) + 1))
-    assert {step.total for step in more[len(steps) :]} == {len(more)}
-    assert {step.label for step in more[len(steps) :]} == {family}
+    assert {step.total for step in more[first:]} == {len(more)}
+    assert {step.label for step in more[first:]} == {family}
     for kind in SEARCHES:
         pairs = list(zip(sizes_of(once, kind), sizes_of(twice, kind), strict=True))
         assert all(new <= old for old, new in pairs)

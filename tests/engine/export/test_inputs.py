@@ -63,4 +63,6 @@ def test_a_restored_stage_keeps_the_time_it_took() -> None:
 
 def test_class_names() -> None:
     run = runs.full()
-    assert (run.class_name(3), run.class_name(10), run.class_name(-1)) == ("3 (cat)", "10", "-1")
+    assert (run.class_name(3), run.class_name(10), run.class_name(-1)) == (
+        "3 (cat)", "10", "any class",
+    )  # fmt: skip
