@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
@@ -65,8 +66,22 @@ def root(
         showing.welcome()
 
 
+def _opened() -> None:
+    """What a shell closed (`2>&-`) leads nowhere: the next file opened would take its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            file = os.open(os.devnull, os.O_RDWR)
+            if file != number:
+                os.dup2(file, number)
+                os.close(file)
+            os.set_inheritable(number, True)
+            stream = os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False)
+            setattr(sys, name, stream)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code (README, "Exit codes")."""
+    _opened()
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     if debug:  # global, but people add it where they are: at the end

@@ -14,8 +14,8 @@ LIMITS = (
     "The reversed trigger is a static patch. Warps and triggers made for each image cannot be "
     "expressed as one; there it acts only as a general push toward the target, and its success "
     "and the residual say little about the true trigger.",
-    "Several targets, or a target that depends on the class, break the idea of a single answer: "
-    "read the whole ranking.",
+    "Several targets break the idea of a single answer: read the whole ranking. A target that "
+    "depends on the image's own class is looked for as a patch only.",
     "Retention counts every changed answer, among the network's mistakes too, and falls faster "
     "than benign accuracy does.",
     "Every figure depends on the preprocessing being the one the network was trained with.",

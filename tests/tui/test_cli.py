@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from cnp_engine import process, runs
 from cnp_engine.events import Event
 from cnp_engine.rundir import RunDirectory
 from cnp_tui import options
+from tests.engine.pipeline.conftest import ASSETS
 from tests.engine.runs.tools import CANCELLED, FAILED, FINISHED, STARTED, config
 from tests.tui.tools import call
 
@@ -232,3 +234,18 @@ def test_a_locked_run_is_not_resumed(capfd: Capture, home: Path) -> None:
         said = call(capfd, "resume", "busy")
     assert (said.code, said.out) == (6, "")
     assert "being worked on by process" in said.err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-"])
+def test_what_a_shell_closed_leads_nowhere_and_fails_nothing(closed: str) -> None:
+    """A job in a process of its own says on stderr how far it is."""
+    model, data = ASSETS / "demo_model.pth", "demo"
+    words = ("eval", "--model", str(model), "--data", data, "--normalize", "none", "--json")
+    line = shlex.join(process.argv("cnp_tui", *words))
+    done = subprocess.run(
+        ["sh", "-c", f"exec {line} {closed}"],
+        env={**process.environment(), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["n"] == 1000
