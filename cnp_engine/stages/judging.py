@@ -95,9 +95,9 @@ def _stands(first: TargetRow, threshold: float) -> str:
         )
     if first.index == ANY:
         return (
-            f"a patch {times} smaller than the median that sends every image to one class changes "
-            f"every answer, whatever it becomes {from_}: no class stands out, as in an all-to-all "
-            "backdoor"
+            f"a patch {times} smaller than the median of those that send every image to one class "
+            f"changes every answer, whatever it becomes {from_}: no class stands out, as in an "
+            "all-to-all backdoor"
         )
     return (
         f"class {first.index} ({first.name}) needs a trigger {times} smaller than the other "
