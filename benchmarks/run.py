@@ -56,10 +56,11 @@ class Job:
 
     @property
     def target(self) -> int | None:
-        """The class the known attack aims at; None where no attack is known."""
+        """The class the known attack aims at; None where it is not known, or is no single one."""
         if self.attack is None:
             return None
-        return int(tomllib.loads(Path(self.attack).read_text("utf-8"))["target"])
+        known: int | None = tomllib.loads(Path(self.attack).read_text("utf-8")).get("target")
+        return known
 
     def plan(self) -> Iterator[tuple[str, int]]:
         """Preset and seed of every run, in the order they are run."""

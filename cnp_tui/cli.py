@@ -75,7 +75,10 @@ def _opened() -> None:
                 os.dup2(file, number)
                 os.close(file)
             os.set_inheritable(number, True)
-            stream = os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False)
+            stream = os.fdopen(
+                number, "w" if number else "r",
+                encoding="utf-8", errors="backslashreplace", closefd=False,
+            )  # fmt: skip
             setattr(sys, name, stream)
 
 

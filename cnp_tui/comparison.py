@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from cnp_engine import events as ev
 from cnp_engine import launch, settings
-from cnp_engine.aims import class_name, named
+from cnp_engine.aims import ANY, class_name, named
 from cnp_engine.config import RunConfig
-from cnp_engine.events import STAGES, Rate
+from cnp_engine.events import STAGES, Rate, TriggerReversed
 from cnp_engine.export.definitions import DEFINITIONS
 from cnp_engine.export.wording import ABSENT, count, figure, percent, rate, seconds
 from cnp_engine.rundir import RunDirectory
@@ -294,6 +294,12 @@ def table(runs: Sequence[Compared]) -> list[dict[str, Any]]:
     return [_plain(run) for run in runs]
 
 
+def _reversed(trigger: TriggerReversed) -> dict[str, Any]:
+    """``target`` is null where it aims at no class in particular."""
+    plain = dataclasses.asdict(trigger)
+    return {**plain, "target": None if trigger.target == ANY else trigger.target}
+
+
 def _plain(run: Compared) -> dict[str, Any]:
     state = run.state
     found, chosen, model = state.verdict, state.chosen, state.model
@@ -306,7 +312,7 @@ def _plain(run: Compared) -> dict[str, Any]:
         "target": named(found.targets) if found else None,
         "neurons": model.neurons if model else None,
         "pruned": chosen.k if chosen else None,
-        "reversed": [dataclasses.asdict(trigger) for trigger in state.triggers.values()],
+        "reversed": [_reversed(trigger) for trigger in state.triggers.values()],
         "before": {}, "after": {}, "label_free": {}, "healed": {},
         "seconds": {what: _seconds(run, what) for what in ("total", *STAGES)},
     }  # fmt: skip

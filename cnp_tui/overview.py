@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cnp_engine import launch, runs
-from cnp_engine.aims import named
+from cnp_engine.aims import ANY_NAME, named
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import CnpError
 from cnp_engine.rundir import RunDirectory
@@ -62,7 +62,8 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if column == "model" and value:
         return Path(value).name
     if isinstance(value, list):
-        return ",".join(map(str, value)) or "-"
+        none = ANY_NAME if row["verdict"] == "backdoored" else "-"
+        return ",".join(map(str, value)) or none
     return "-" if value is None else str(value)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from cnp_engine import events as ev
-from cnp_engine.aims import class_name, named
+from cnp_engine.aims import ANY, class_name, named
 from cnp_engine.config import RunConfig
 from cnp_engine.events import STAGES, Stage
 from cnp_engine.export.definitions import DEFINITIONS, NAMES
@@ -81,7 +81,8 @@ def _doubts(state: RunState) -> Iterator[Notice]:
     for warned in state.warnings:
         yield Notice("warning", warned.text)
     ranked = state.target
-    if ranked is not None and ranked.suspicious and ranked.margin < SMALL_MARGIN:
+    close = ranked is not None and ranked.suspicious and ranked.margin < SMALL_MARGIN
+    if ranked is not None and close and ANY not in ranked.targets:
         yield Notice(
             "warning",
             f"The first class is hardly ahead of the next ({ranked.margin:.2f} octaves): "

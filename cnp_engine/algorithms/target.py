@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -55,6 +55,10 @@ CROWD = 0.5
 
 FEW = 128
 """Images on which that is looked at."""
+
+BELOW = 0.5
+"""Octaves that a patch for no class in particular is under the smallest of the classes' at least:
+with many classes that one is far under their median."""
 
 
 @dataclass(frozen=True)
@@ -173,10 +177,8 @@ def rank_classes(
     anywhere = ClassSearch(Patch.family, (ANY,), plan, restarts, at_once)
     yield from anywhere.run(unmasked, images_BCHW, generator, total, total + anywhere.steps)
     trigger, x = anywhere.triggers[0], images_BCHW[:FEW]
-    before, after = (commonest(answers(unmasked, images)) for images in (x, trigger.stamp(x)))
-    spread = after <= max(before, CROWD)
-    size_px = anywhere.sizes[0] if spread else math.inf
-    return with_any(ranking, trigger, size_px, after, patches[0].sizes, threshold)
+    usual, share = (commonest(answers(unmasked, images)) for images in (x, trigger.stamp(x)))
+    return with_any(ranking, trigger, anywhere.sizes[0], patches[0].sizes, share, usual, threshold)
 
 
 def commonest(answers_B: Tensor) -> float:
@@ -188,29 +190,35 @@ def with_any(
     ranking: Ranking,
     trigger: Trigger,
     size: float,
-    share: float,
     sizes: Sequence[float],
+    share: float,
+    usual: float,
     threshold: float,
 ) -> Ranking:
-    """A ranking in which no class stands out, with the patch that changes every answer beside them.
+    """A ranking in which no class stands out, with the patch that changes every answer among them.
 
-    ``size`` of that patch, infinite where there is none, and of the classes' (``sizes``). Where it
-    is so much smaller than theirs, and smaller than each, it is the first and the only suspect,
-    else the last: a clean network's is several times as large. ``share``: of the commonest answer.
+    ``size`` of that patch and of the classes' (``sizes``), infinite where none works: that counts
+    as the whole image. Where it is so much smaller than theirs, and smaller than each, it is the
+    only suspect; a clean network's is several times as large. ``share`` of the commonest answer
+    under it, and ``usual`` of the commonest on clean images.
     """
-    octaves = outlier([size, *sizes])[0]
-    if size * 2**NARROW > min(sizes):
-        octaves = min(octaves, 0.0)
+    whole = float(trigger.mask_HW.numel())
+    every = [min(one, whole) for one in (size, *sizes)]
+    octaves = outlier(every)[0]
+    alone = every[0] * 2**BELOW <= min(every[1:]) and share <= max(usual, CROWD)
+    score = octaves if alone else min(octaves, 0.0)
     row = TargetRow(
-        ANY, ANY_NAME, octaves, finite(size), anomaly=octaves,
+        ANY, ANY_NAME, score, finite(size), anomaly=score,
         signals={f"{Patch.family}_octaves": round(octaves, 4), "commonest": round(share, 4)},
     )  # fmt: skip
-    found = ranking.found | {(Patch.family, ANY): trigger}
-    families = ranking.families | {ANY: (Patch.family,)}
-    if octaves < threshold:
-        return replace(ranking, rows=(*ranking.rows, row), families=families, found=found)
-    margin = octaves - ranking.rows[0].score
-    return Ranking((row, *ranking.rows), (ANY,), margin, families, found)
+    rows = tuple(sorted((*ranking.rows, row), key=lambda row: (-row.score, row.index)))
+    return Ranking(
+        rows,
+        (ANY,) if score >= threshold else (),
+        rows[0].score - rows[1].score,
+        ranking.families | {ANY: (Patch.family,)},
+        ranking.found | {(Patch.family, ANY): trigger},
+    )
 
 
 def narrow(ranking: Ranking, threshold: float) -> set[Family]:

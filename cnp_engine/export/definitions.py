@@ -19,14 +19,15 @@ DEFINITIONS: dict[str, str] = {
     "residual": (
         "Share of unlabelled images carrying a reversed trigger (the worst of several, grown "
         "beyond the smallest that works) that are answered with the target, among those the "
-        "original does not answer so without it."
+        "original does not answer so without it; where it aims at no class, that are answered "
+        "otherwise than clean."
     ),
     "recovery": (
         "Share of the same images that are answered as the original answers the clean image."
     ),
     "success": (
         "Share of unlabelled images carrying the reversed trigger that the original answers with "
-        "the target."
+        "the target; where it aims at no class, otherwise than clean."
     ),
     "mask_l1": "Size of the reversed trigger: the sum of its mask, in pixels.",
     "neurons": "A neuron is one channel of one affine BatchNorm layer; pruned: its weight is 0.",

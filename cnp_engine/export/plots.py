@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cnp_engine.aims import row_name
+from cnp_engine.aims import named, row_name
 from cnp_engine.events import CurvePoint, TargetRow
 from cnp_engine.export.axes import Scale, ScaleKind
 from cnp_engine.export.canvas import WIDTH, Box, line, rect, svg, text, x_axis, y_axis
@@ -105,7 +105,8 @@ def ranking_plot(rows: Sequence[TargetRow], targets: Sequence[int]) -> Html | No
             text(x1 + 7, y, _bar_words(row, taken)),
         ]
     parts.append(line(scale(0), 2, scale(0), 2 + pitch * len(shown), "axis"))
-    described = f"{plural(len(shown), 'class', 'classes')} of {len(rows)}, likeliest first."
+    shown_classes, classes = (len(named([row.index for row in some])) for some in (shown, rows))
+    described = f"{plural(shown_classes, 'class', 'classes')} of {classes}, likeliest first."
     return svg(pitch * len(shown) + 6, "Ranking of target classes by score", described, *parts)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from cnp_engine import codec, runtime
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.contrastive import (
     MaskPlan,
     MaskState,
@@ -79,15 +80,19 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             wave_images=config.target.waves,
             families=config.target.families,
         )  # fmt: skip
-    target = _follow(config, ranking)
+    target = follow(config, ranking)
     save_json(store, TARGET, codec.encode(target))
     yield target.ranked
     yield clock.finished("target")
     return target
 
 
-def _follow(config: RunConfig, ranking: Ranking) -> Target:
+def follow(config: RunConfig, ranking: Ranking) -> Target:
+    """The user's own classes take the place of suspected ones; a backdoor that aims at no class in
+    particular is followed beside them."""
     targets = config.targets or ranking.suspects[:MOST_SUSPECTS]
+    if ANY in ranking.suspects and ANY not in targets:
+        targets = (*targets, ANY)
     families = {str(t): ranking.families.get(t) or ranking.strongest_family(t) for t in targets}
     ranked = TargetRanked(ranking.rows, targets, ranking.margin, ranking.suspicious)
     return Target(ranked, families)

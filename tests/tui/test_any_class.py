@@ -9,7 +9,8 @@ from cnp_engine import events as ev
 from cnp_engine.aims import ANY
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState
-from cnp_tui import entries, phrases, summary, watching
+from cnp_tui import comparison, entries, overview, phrases, summary, watching
+from cnp_tui.comparison import Compared
 from cnp_tui.glyphs import ASCII
 from cnp_tui.link import Snapshot
 from cnp_tui.widgets import headline, ranking, run_table, trigger
@@ -68,3 +69,25 @@ def test_the_table_of_runs_from_a_log_and_from_a_summary() -> None:
     assert run_table.told(entry, ASCII, 0.0) == "backdoored any class"
     clean = entries.with_summary(entry, {**summed_up, "verdict": "no_evidence"})
     assert clean.targets == ()
+
+
+def test_tables_for_programs_have_no_class_there(tmp_path: Path) -> None:
+    run = Compared("a", tmp_path, CONFIG, "finished", STATE)
+    (row,) = comparison.table([run])
+    assert (row["verdict"], row["target"]) == ("backdoored", [])
+    assert [one["target"] for one in row["reversed"]] == [None]
+    assert "any class" in comparison.text([run])
+    line = dict.fromkeys(("name", "status", "begun", "model", "error"), "x")
+    found = overview.table([{**line, "verdict": "backdoored", "target": []}])
+    assert "any class" in found.splitlines()[1]
+    clean = overview.table([{**line, "verdict": "no_evidence", "target": []}])
+    assert "any class" not in clean
+
+
+def test_being_close_to_a_class_is_no_doubt_of_it() -> None:
+    near = replace(RANKED, margin=0.1)
+    state = RunState.from_events([MODEL, DATA, near, VERDICT])
+    assert not watching.notices(Snapshot("running", state))
+    known = replace(near, targets=(0,))
+    state = RunState.from_events([MODEL, DATA, known, VERDICT])
+    assert "hardly ahead" in watching.notices(Snapshot("running", state))[0].text

@@ -236,7 +236,7 @@ def test_a_locked_run_is_not_resumed(capfd: Capture, home: Path) -> None:
     assert "being worked on by process" in said.err
 
 
-@pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-"])
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_what_a_shell_closed_leads_nowhere_and_fails_nothing(closed: str) -> None:
     """A job in a process of its own says on stderr how far it is."""
     model, data = ASSETS / "demo_model.pth", "demo"
@@ -248,4 +248,4 @@ def test_what_a_shell_closed_leads_nowhere_and_fails_nothing(closed: str) -> Non
         check=False,
     )  # fmt: skip
     assert done.returncode == 0
-    assert json.loads(done.stdout)["n"] == 1000
+    assert ">&- 2" in closed or json.loads(done.stdout)["n"] == 1000

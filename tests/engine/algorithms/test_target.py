@@ -254,31 +254,45 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
 
 
 @pytest.mark.parametrize(
-    ("size", "first", "score"),
+    ("size", "share", "usual", "octaves", "score", "place"),
     [
-        (2.0, True, 2.0),  # the classes have 4, 8, 8, 16
-        (4.0, False, 0.0),  # an octave under their median, but no smaller than each
-        (2.9, False, 0.0),
-        (2.8, True, 1.51),
-        (64.0, False, -3.0),
-        (INF, False, -1.0),
+        # the classes have 4, 8, 8, 16 pixels, and 1, 0, 0, -1 octaves
+        (2.0, 0.3, 0.25, 2.0, 2.0, 0),
+        (4.0, 0.3, 0.25, 1.0, 0.0, 1),  # under their median, but no smaller than each
+        (2.9, 0.3, 0.25, 1.46, 0.0, 1),
+        (2.8, 0.3, 0.25, 1.51, 1.51, 0),
+        (2.0, 0.6, 0.25, 2.0, 0.0, 1),  # what sends most images to one class is that class's
+        (2.0, 0.5, 0.25, 2.0, 2.0, 0),
+        (2.0, 0.6, 0.6, 2.0, 2.0, 0),  # most of these images are of one class anyway
+        (48.0, 0.3, 0.25, -2.58, -2.58, 4),
+        (INF, 0.3, 0.25, -3.0, -3.0, 4),  # the whole image, 64 pixels
     ],
 )
 def test_a_patch_for_any_class_is_smaller_than_those_of_all(
-    size: float, first: bool, score: float
+    size: float, share: float, usual: float, octaves: float, score: float, place: int
 ) -> None:
     sizes = [4.0, 8.0, 8.0, 16.0]
     ranking = ranked(sizes, [1.0] * 4, threshold=1.5)
     assert not ranking.suspects
-    trigger = Patch(ANY, torch.zeros(3, 4, 4), torch.zeros(4, 4))
-    told = with_any(ranking, trigger, size, 0.3, sizes, 1.5)
-    row = told.rows[0 if first else -1]
+    trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
+    told = with_any(ranking, trigger, size, sizes, share, usual, 1.5)
+    row = told.rows[place]
     assert row.index == ANY
-    assert told.suspects == ((ANY,) if first else ())
-    assert row.score == pytest.approx(score, abs=0.01)
+    assert told.suspects == ((ANY,) if score > 1.5 else ())
+    assert row.score == row.anomaly == pytest.approx(score, abs=0.01)
+    assert row.signals == {"patch_octaves": pytest.approx(octaves, abs=0.01), "commonest": share}
     assert row.mask_l1 == (None if size == INF else size)
+    assert told.margin == told.rows[0].score - told.rows[1].score
     assert [r for r in told.rows if r is not row] == list(ranking.rows)
     assert told.found["patch", ANY] is trigger
+
+
+def test_a_patch_for_any_class_stands_out_where_no_class_can_be_reached() -> None:
+    ranking = ranked([INF] * 4, [1.0] * 4)
+    trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
+    told = with_any(ranking, trigger, 4.0, [INF] * 4, 0.25, 0.25, 1.0)
+    assert told.suspects == (ANY,)
+    assert told.rows[0].score == 4.0
 
 
 def test_the_share_of_the_commonest_answer() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,20 @@ import pytest
 import torch
 
 from cnp_engine.aims import ANY
+from cnp_engine.algorithms.target import Ranking
 from cnp_engine.config import RunConfig
-from cnp_engine.events import Event, TargetRanked, TriggerReversed, VerdictReached
+from cnp_engine.events import (
+    Event,
+    StageFinished,
+    TargetRanked,
+    TargetRow,
+    TriggerReversed,
+    VerdictReached,
+)
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.stages.finding import follow
+from cnp_engine.stages.session import reopen
+from cnp_engine.state import RunState
 from tests.engine.algorithms.nets import DETECTOR, AllToAllNet, coloured
 from tests.engine.pipeline.conftest import SHORT, drive, finished
 
@@ -100,10 +112,39 @@ def test_what_carries_it_is_pruned_and_the_files_say_so(run: Run) -> None:
     assert json.loads((run[0].path / "summary.json").read_text()) == summary
 
 
-def test_what_stands_in_the_exports_is_found_again(run: Run) -> None:
-    """Nothing is done twice, and the judges are those of the run."""
-    folder = Path(run[0].path)
-    before = (folder / "summary.json").read_bytes()
-    events = drive(run[0])
-    assert finished(events).summary["label_free"] == finished(run[1]).summary["label_free"]
-    assert json.loads(before)["neurons"] == finished(events).summary["neurons"]
+def test_a_run_that_goes_on_takes_over_what_is_done(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run[0].path, tmp_path / "copy")
+    store = RunDirectory.open(tmp_path / "copy")
+    log = store.events().path
+    log.write_text(log.read_text().partition('"tag":"scores_ready"')[0].rpartition("\n")[0] + "\n")
+    (store.path / "summary.json").unlink()
+    events = drive(store)
+    stages = [event for event in events if isinstance(event, StageFinished)]
+    again = {event.stage for event in stages if event.restored}
+    assert again >= {"target", "trigger", "scores", "sweep"}
+    for key in ("target", "target_ranking", "neurons", "label_free", "after"):
+        assert finished(events).summary[key] == finished(run[1]).summary[key]
+    session = reopen(store.config, store, RunState.from_events(events))
+    assert {trigger.target for trigger, _ in session.triggers.judges} == {ANY}
+
+
+ROWS = (TargetRow(ANY, "any class", 1.7), TargetRow(2, "2", 0.4), TargetRow(0, "0", 0.1))
+
+
+@pytest.mark.parametrize(
+    ("suspects", "named", "followed"),
+    [
+        ((ANY,), (), (ANY,)),
+        ((ANY,), (2,), (2, ANY)),  # the user's class is followed, and what stands out as well
+        ((2,), (0,), (0,)),
+        ((), (0,), (0,)),
+        ((), (), ()),
+    ],
+)
+def test_a_class_of_the_users_does_not_hide_it(
+    suspects: tuple[int, ...], named: tuple[int, ...], followed: tuple[int, ...]
+) -> None:
+    config = RunConfig.build({"model": "m", "data": "d", "targets": named}, env={})
+    target = follow(config, Ranking(ROWS, suspects, 1.3, {ANY: ("patch",)}))
+    assert target.ranked.targets == followed
+    assert set(target.families) == {str(index) for index in followed}
