@@ -101,7 +101,9 @@ def gains(before: Point, after: Point, price: float, noise: float) -> bool:
     """Whether healing is worth it: cheaper as ``pruning.choose`` counts, and hardly more residual.
 
     ``before`` and ``after`` are of images that taught nothing. ``price`` of a point of retention in
-    points of residual; ``noise``: residual that may be added, or a single image.
+    points of residual; ``noise``: residual that may be added. So may a single image, and what the
+    interval of ``before`` does not tell from it: of 26 images none or three is all the same.
     """
-    added = after.residual.value - before.residual.value
-    return cost(after, price) < cost(before, price) and added <= max(noise, one_image(after))
+    was = before.residual
+    most = max(was.value + noise, was.value + one_image(after), was.high)
+    return cost(after, price) < cost(before, price) and after.residual.value <= most

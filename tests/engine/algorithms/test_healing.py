@@ -122,7 +122,7 @@ def rate(value: float, n: int = 100) -> Rate:
         ((0.90, 0.05), (0.90, 0.01), True),  # residual went
         ((0.90, 0.05), (0.90, 0.05), False),  # nothing gained
         ((0.90, 0.05), (0.89, 0.02), False),  # a point is not worth three of residual
-        ((0.90, 0.00), (0.95, 0.03), False),  # the backdoor came back
+        ((0.90, 0.00), (0.95, 0.04), False),  # the backdoor came back
         ((0.90, 0.00), (0.95, 0.02), True),  # within what is noise
     ],
 )
@@ -131,3 +131,24 @@ def test_it_is_kept_where_it_gains(
 ) -> None:
     was, now = (Point(3, rate(r), rate(s), rate(0.5)) for r, s in (before, after))
     assert gains(was, now, price=4.0, noise=0.02) is kept
+
+
+@pytest.mark.parametrize(
+    ("stamped", "was", "now", "kept"),
+    [
+        (26, 0, 3, True),  # none of 26 may as well be 12.9 %
+        (26, 0, 4, False),
+        (260, 0, 5, True),
+        (260, 0, 6, False),  # 1.5 % at most, and 2 points are allowed in any case
+        (260, 5, 11, True),  # 1.9 %, which may be 4.4
+        (260, 5, 12, False),
+    ],
+)
+def test_residual_may_be_added_as_far_as_so_few_images_tell(
+    stamped: int, was: int, now: int, kept: bool
+) -> None:
+    before, after = (
+        Point(3, rate(same), rate(hits / stamped, stamped), rate(0.5))
+        for same, hits in ((0.6, was), (0.9, now))
+    )
+    assert gains(before, after, price=4.0, noise=0.02) is kept
