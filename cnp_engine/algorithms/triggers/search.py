@@ -14,10 +14,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.triggers.base import Trigger
 
 RAISE, RELAX = 1.06, 1 / 1.15
 """Factors a step on the weight of a trigger's size above and below the wanted success."""
+
+ANY_SUCCESS = 0.9
+"""Success wanted at most of a trigger that aims at no class: what has to work on images of every
+class works less often than what sends them to one, and wanting more only makes it larger."""
 
 OVER, UNDER = 1.15, 1 / 1.15
 """The same over and under a budget."""
@@ -83,7 +88,7 @@ class Search(ABC):
     ) -> None:
         self.targets_T = torch.tensor(list(targets), device=device)
         self.plan = plan
-        self.wanted = self.wants(plan)
+        self.wanted = min(self.wants(plan), ANY_SUCCESS) if ANY in targets else self.wants(plan)
         noise = torch.rand((len(targets), *shape), generator=generator)
         self.pattern, self.mask = (
             part.to(device, copy=True)
