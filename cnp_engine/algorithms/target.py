@@ -229,7 +229,8 @@ def narrow(ranking: Ranking, threshold: float) -> set[Family]:
 
 
 def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]:
-    """What a ranking takes: searches in its first batch, and steps of one search in all."""
+    """What a ranking takes where a class stands out: searches in its first batch, and steps of one
+    search in all."""
     searches = _searches(classes, plan, restarts, AT_ONCE)
     return searches[0].first, sum(search.passes for search in searches)
 
