@@ -35,8 +35,9 @@ Capture = pytest.CaptureFixture[str]
     ],
 )
 def test_refusals_are_two_sentences(
-    words: str, code: int, says: str, capfd: Capture, home: Path
+    words: str, code: int, says: str, capfd: Capture, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")  # where tests run there may be none
     folder(home / "run", "demo")
     RunDirectory.create(home / "unbegun", config())
     said = call(capfd, *words.split())
