@@ -14,7 +14,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from cnp_engine.aims import row_name
+from cnp_engine.aims import row_name, short_name
 from cnp_engine.events import TargetSizes
 from cnp_engine.export.wording import figure
 from cnp_engine.state import RunState
@@ -62,7 +62,7 @@ def _forming(sizes: Mapping[str, TargetSizes], names: Sequence[str]) -> list[Bar
     for index in range(max(len(patch), len(blend), len(warp))):
         known = [s[index] for s in scores if index < len(s)]
         best = max((value for value in known if value is not None), default=None)
-        name = names[index] if index < len(names) else str(index)
+        name = short_name(names, index)
         each = _at(patch, index), _at(blend, index), _at(warp, index)
         found.append(Bar(index, name, best, *each))
     return found

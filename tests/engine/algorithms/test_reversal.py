@@ -17,6 +17,7 @@ from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import answers
 from cnp_engine.algorithms.reversal import draw, leaving, reverse, success
 from cnp_engine.algorithms.triggers import Blend, Family, ReversalPlan
+from cnp_engine.algorithms.triggers.patch import PatchSearch
 from tests.engine.algorithms.drive import finish, result
 from tests.engine.algorithms.masks import checkerboard_trigger
 from tests.engine.algorithms.nets import (
@@ -344,3 +345,15 @@ def test_a_search_that_aims_at_no_class_finds_what_changes_every_answer() -> Non
     clean, _ = finish(reverse(planted(0.0), x, wanted, "patch", plan, generator(4)))
     assert [trigger.target for trigger in found.triggers] == wanted
     assert max(found.sizes) < 0.7 * min(clean.sizes)
+
+
+@pytest.mark.parametrize(
+    ("target", "success", "wanted"),
+    [(ANY, 0.98, 0.9), (ANY, 0.8, 0.8), (TARGET, 0.98, 0.98)],
+)
+def test_of_a_trigger_that_aims_at_no_class_less_is_wanted(
+    target: int, success: float, wanted: float
+) -> None:
+    plan = ReversalPlan(1, 4, success=success)
+    size, device = torch.Size((3, 8, 8)), torch.device("cpu")
+    assert PatchSearch([target], size, plan, generator(), device).wanted == wanted
