@@ -174,7 +174,7 @@ class _Job:
         self.state = RunState.from_records(self.store.events().read())
         self.chosen: Chosen = self.state.chosen or self.curve.chosen
         self.scores: NeuronScores = finding.load_scores(self.material)[0]
-        aimed = aims(self.store.config, self.state)
+        aimed = aims(self.store.config, self.state.verdict)
         self.triggers = reversing.load_triggers(self.material).aimed_at(aimed)
 
     def amount(self, count: int | None, fraction: float | None, threshold: float | None) -> int:

@@ -16,6 +16,7 @@ from typing import TypeVar
 import torch
 
 from cnp_engine import runtime
+from cnp_engine.aims import whom
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import OutOfMemory
@@ -27,6 +28,7 @@ from cnp_engine.events import (
     RunStarted,
     StageFinished,
     StageStarted,
+    VerdictReached,
     Warned,
 )
 from cnp_engine.inbox import Requests
@@ -38,7 +40,7 @@ from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Material
 from cnp_engine.stages.reversing import Triggers
-from cnp_engine.stages.session import Session, load_summary, reopen, whole
+from cnp_engine.stages.session import Session, aims, load_summary, reopen, whole
 from cnp_engine.state import RunState
 
 T = TypeVar("T")
@@ -150,20 +152,27 @@ def _stages(
         triggers = yield from _retried(material, lambda m: reversing.trigger_stage(m, target))
     found = judging.verdict(target, config, triggers.events)
     yield found
-    if found.verdict == "no_evidence" and config.targets:
-        yield Warned(
-            "forced",
-            "There is no evidence of a backdoor; neurons are pruned only because --target asks.",
-        )
     delivered, session = closing.Delivery(None, ()), None
     if config.until == "export":
-        aims = found.targets or config.targets
-        delivered, session = yield from _repair(material, evidence, triggers.aimed_at(aims))
+        followed = aims(config, found)
+        if config.targets and not set(followed) & set(found.targets):
+            yield Warned("forced", _forced(found))
+        delivered, session = yield from _repair(material, evidence, triggers.aimed_at(followed))
     total = {**seconds, "total": sum(seconds.values())}
     yield closing.finish(
         material, evidence, target.ranked, triggers.events, found, delivered, total
     )
     return session
+
+
+def _forced(found: VerdictReached) -> str:
+    """The user's own classes are repaired, and there is no evidence of a backdoor to them."""
+    if found.verdict == "no_evidence":
+        return "There is no evidence of a backdoor; neurons are pruned only because --target asks."
+    return (
+        f"The backdoor that was found is to {whom(found.targets[0])}; neurons are pruned only for "
+        "what --target names. Run again without it to repair what was found."
+    )
 
 
 def _repair(

@@ -57,7 +57,10 @@ class Curve:
 def verdict(
     target: Target, config: RunConfig, reversed_: Sequence[TriggerReversed]
 ) -> VerdictReached:
-    """From how far the first class stands out, and whether its trigger works on fresh images."""
+    """From how far classes stand out, and whether their triggers work on fresh images.
+
+    A class that the user named, and that does not stand out, is not what evidence is of.
+    """
     ranked, threshold = target.ranked, config.target.threshold
     first = ranked.ranking[0]
     if config.target.method == "votes":
@@ -66,16 +69,26 @@ def verdict(
             "Run with the fast preset for a verdict."
         )
         return VerdictReached("backdoored", ranked.targets, 0.0, (reason,))
+    rows = {row.index: row for row in ranked.ranking}
     working = tuple(
         t for t in ranked.targets
-        if any(r.target == t and r.success.value >= 0.5 for r in reversed_)
+        if rows[t].score >= threshold
+        and any(r.target == t and r.success.value >= 0.5 for r in reversed_)
     )  # fmt: skip
     odds = 1 / (1 + math.exp(-4 * (first.score - threshold)))
     stands = _stands(first, threshold)
+    passed_over = ranked.suspicious and first.index not in ranked.targets
+    if passed_over:
+        stands += "; it was not followed, for the user named others"
     if ranked.suspicious and working:
         smallest_first = sorted(reversed_, key=lambda found: found.mask_l1)
         reasons = tuple(_success(r) for r in smallest_first if r.target in working)
-        return VerdictReached("backdoored", working, odds, (stands, *dict.fromkeys(reasons)))
+        other = (_stands(rows[working[0]], threshold),) if passed_over else ()
+        return VerdictReached(
+            "backdoored", working, odds, (stands, *other, *dict.fromkeys(reasons))
+        )
+    if passed_over:
+        return VerdictReached("backdoored", (first.index,), odds, (stands,))
     if config.targets and not ranked.suspicious:
         return VerdictReached(
             "no_evidence", (), 1 - odds, (stands, "the target followed was named by the user")

@@ -7,10 +7,11 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import RunDamaged
-from cnp_engine.events import Chosen, DataLoaded, Event, ModelLoaded
+from cnp_engine.events import Chosen, DataLoaded, Event, ModelLoaded, VerdictReached
 from cnp_engine.rundir import CURVE, SUMMARY, RunDirectory
 from cnp_engine.stages import finding, loading
 from cnp_engine.stages.evidence import Evidence
@@ -24,7 +25,7 @@ BY_HAND = "chosen by hand"
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """``triggers`` are those aimed at the classes the verdict names."""
+    """``triggers`` are those aimed at the classes the run repairs."""
 
     material: Material
     evidence: Evidence
@@ -68,15 +69,17 @@ def reopen(config: RunConfig, store: RunDirectory, state: RunState) -> Session:
     Raises RunDamaged where the model or the images are no longer what they were, CnpError.
     """
     material, evidence = _unchanged(loading.load_stage(config, store), state)
-    triggers = load_triggers(material).aimed_at(aims(config, state))
+    triggers = load_triggers(material).aimed_at(aims(config, state.verdict))
     scores = finding.load_scores(material)[0]
     return Session(material, evidence, triggers, scores, load_curve(material))
 
 
-def aims(config: RunConfig, state: RunState) -> tuple[int, ...]:
-    """The classes that a run has repaired: those of its verdict, else those the user named."""
-    verdict = state.verdict
-    return (verdict.targets if verdict is not None else ()) or config.targets
+def aims(config: RunConfig, verdict: VerdictReached | None) -> tuple[int, ...]:
+    """What a run repairs: the classes the user named, else those of its verdict; a backdoor that
+    aims at no class in particular in any case."""
+    found = () if verdict is None else verdict.targets
+    named = config.targets
+    return (*named, *(target for target in found if not named or target == ANY))
 
 
 def _unchanged(
