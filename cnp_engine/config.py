@@ -122,7 +122,8 @@ class RunConfig:
         flat = settings.flatten(_parse_toml(text))
         if "heal.enabled" in flat:  # until healing could be left to the run
             flat["heal.when"] = "always" if flat.pop("heal.enabled") else "never"
-        flat.setdefault("reversal.crop_under", 0)  # until images were moved, none were
+        for key in ("reversal.crop_under", "target.shift"):
+            flat.setdefault(key, 0)  # until images were moved, none were
         return settings.assemble(cls, settings.check(cls, flat))
 
     def to_toml(self) -> str:

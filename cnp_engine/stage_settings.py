@@ -46,6 +46,13 @@ class TargetSettings:
     )
     waves: int = setting(24, "images on which every plane wave is tried", low=1)
     success: float = setting(0.95, "success wanted of each class's trigger", low=0.0, high=1.0)
+    shift: float = setting(
+        0.25,
+        "move images at random while classes are compared, by this share of their height at most: "
+        "a planted trigger stands that better than what fits the images",
+        low=0.0,
+        high=0.5,
+    )
     threshold: float = setting(
         1.0,
         "octaves under the other classes' median trigger from which a class is a suspect",

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PAD = 8
-"""A border of 1/8 of the height before cropping: 4 pixels of 32, as the field has it."""
+SHIFT = 1 / 8
+"""Border before cropping, as a share of the height: 4 pixels of 32, as the field has it."""
 
 
 def views(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:
@@ -15,10 +15,15 @@ def views(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Ten
     return cropped(images_BCHW, generator, flip=flip).float() / 255
 
 
-def cropped(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:
-    """Each image padded with black, cropped back at a place of its own, perhaps mirrored."""
+def cropped(
+    images_BCHW: Tensor, generator: torch.Generator, *, flip: bool, shift: float = SHIFT
+) -> Tensor:
+    """Each image padded with black, cropped back at a place of its own, perhaps mirrored.
+
+    ``shift``: how far it may move, as a share of its height; one pixel at least.
+    """
     many, channels, height, width = images_BCHW.shape
-    pad = max(1, height // PAD)
+    pad = max(1, int(height * shift))
     wide = F.pad(images_BCHW, (pad,) * 4)
     moves = torch.randint(0, 2 * pad + 1, (2, many, 1), generator=generator)
     rows = moves[0] + torch.arange(height)

@@ -97,8 +97,8 @@ def draw(images_BCHW: Tensor, plan: ReversalPlan, generator: torch.Generator) ->
     n = plan.batch
     chosen = torch.randint(0, len(images_BCHW), (n,), generator=generator)
     batch = images_BCHW[chosen.to(images_BCHW.device)]
-    if plan.crop:
-        return cropped(batch, generator, flip=plan.flip)
+    if plan.shift:
+        return cropped(batch, generator, flip=plan.flip, shift=plan.shift)
     if not plan.flip:
         return batch
     mirrored = torch.rand(n, generator=generator) < 0.5

@@ -71,7 +71,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             material.names,
             ReversalPlan(
                 config.target.steps, config.target.batch, success=config.target.success,
-                flip=config.reversal.flip, crop=material.few,
+                flip=config.reversal.flip, shift=config.target.shift,
             ),
             draws,
             threshold=config.target.threshold,

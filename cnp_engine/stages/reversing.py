@@ -15,6 +15,7 @@ from torch import Tensor
 from cnp_engine import codec, runtime
 from cnp_engine.aims import whom
 from cnp_engine.algorithms import waves
+from cnp_engine.algorithms.augment import SHIFT
 from cnp_engine.algorithms.folding import folded
 from cnp_engine.algorithms.overlay import answers
 from cnp_engine.algorithms.preview import preview
@@ -195,7 +196,7 @@ def _plan(material: Material) -> ReversalPlan:
     return ReversalPlan(
         steps=given.steps, batch=given.batch, lr=given.lr, success=given.success,
         weight=given.weight, adapt=given.adapt, flip=given.flip,
-        crop=material.few, uniform_start=given.uniform_start,
+        shift=SHIFT if material.few else 0.0, uniform_start=given.uniform_start,
     )  # fmt: skip
 
 

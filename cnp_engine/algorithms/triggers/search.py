@@ -32,7 +32,8 @@ OVER, UNDER = 1.15, 1 / 1.15
 class ReversalPlan:
     """How triggers are searched. ``steps`` Adam steps of ``batch`` images for each trigger.
 
-    ``flip`` and ``crop``: images are mirrored, and moved, at random (``augment``).
+    ``flip``: images are mirrored at random; ``shift``: and moved, by up to this share of their
+    height (``augment``).
 
     With a ``budget`` (in the family's measure) a trigger is not made as small as works: it grows up
     to that size as long as it gets stronger by it. The last state counts, whatever its success.
@@ -45,7 +46,7 @@ class ReversalPlan:
     weight: float = 0.01
     adapt: bool = True
     flip: bool = True
-    crop: bool = False
+    shift: float = 0.0
     uniform_start: bool = False
     budget: float | None = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from cnp_engine.algorithms.augment import moved, views
+from cnp_engine.algorithms.augment import cropped, moved, views
 
 
 def _images(count: int = 6) -> torch.Tensor:
@@ -45,6 +45,20 @@ def test_without_flip_nothing_is_mirrored_and_a_seed_draws_the_same() -> None:
         got = views(images, torch.Generator().manual_seed(seed), flip=False)
         assert any(torch.equal(got[0], crop) for crop in crops)
         assert torch.equal(got, views(images, torch.Generator().manual_seed(seed), flip=False))
+
+
+def test_how_far_an_image_moves_is_a_share_of_its_height() -> None:
+    image = _images(1)
+    wide = F.pad(image, (4, 4, 4, 4))
+    spots = {
+        tuple(wide[0, 0, t : t + 16, left : left + 24].flatten().tolist()): (t, left)
+        for t in range(9)
+        for left in range(9)
+    }
+    many = image.expand(2000, -1, -1, -1)
+    got = cropped(many, torch.Generator().manual_seed(0), flip=False, shift=0.25)
+    places = {spots[tuple(one[0].flatten().tolist())] for one in got}
+    assert len(places) == 81, "a quarter of sixteen pixels in each direction"
 
 
 def test_a_moved_image_is_smaller_and_elsewhere_but_not_out_of_the_picture() -> None:

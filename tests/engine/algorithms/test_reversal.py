@@ -290,7 +290,7 @@ def test_draw_moves_every_image_to_a_place_of_its_own() -> None:
         tuple(wide[n, :, i : i + 8, j : j + 8].flatten().tolist()): (n, i, j)
         for n in range(3) for i in range(3) for j in range(3)
     }  # fmt: skip
-    plan = ReversalPlan(1, 400, flip=False, crop=True)
+    plan = ReversalPlan(1, 400, flip=False, shift=0.125)
     places = [windows[tuple(row.flatten().tolist())] for row in draw(x, plan, generator(1))]
     assert len(set(places)) == 27, "every image at every place"
 
