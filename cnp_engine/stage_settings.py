@@ -49,7 +49,7 @@ class TargetSettings:
     shift: float = setting(
         0.25,
         "move images at random while classes are compared, by this share of their height at most: "
-        "a planted trigger stands that better than what fits the images",
+        "a planted trigger stands that better than what fits the images; warps excepted",
         low=0.0,
         high=0.5,
     )
@@ -87,8 +87,8 @@ class TriggerSettings:
     flip: bool = setting(True, "mirror images at random")
     crop_under: int = setting(
         256,
-        "move images at random (an eighth of their height at most) where fewer than so many "
-        "optimise; 0 never does",
+        "move images at random (an eighth of their height at most; not for warps) where fewer "
+        "than so many optimise; 0 never does",
         low=0,
     )
 

@@ -7,6 +7,7 @@ searched, and how, the kinds of triggers say (``algorithms.triggers``).
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +50,7 @@ def reverse(
     a trigger for each entry, of the same family, to go on from.
     """
     kind = SEARCHES[family]
+    plan = plan if kind.moves else replace(plan, shift=0.0)
     search = kind(targets, images_BCHW.shape[1:], plan, generator, images_BCHW.device, start)
     # short memory follows the changing weight of the L1 term; a fixed weight takes Adam's own
     betas = (0.5, 0.9) if plan.adapt else (0.9, 0.999)

@@ -70,13 +70,14 @@ class Search(ABC):
 
     ``restarts``: whether a ranking gives each class more than one start; ``early``: the share of
     its steps (one part of so many) that shows whether there is anything; ``goes_on``: whether the
-    rest of the steps is worth taking after that.
+    rest of the steps is worth taking after that; ``moves``: whether images may be moved.
     """
 
     trigger: ClassVar[type[Trigger]]
     restarts: ClassVar[bool] = True
     early: ClassVar[int] = 2
     goes_on: ClassVar[bool] = True
+    moves: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -59,12 +59,15 @@ class Warp(Trigger):
 class WarpSearch(Search):
     """``pattern`` holds the displacements of the nodes, (T, 2, NODES, NODES), in pixels.
 
-    A warp is found within a third of the steps or never, and compared with ``FAR``.
+    A warp is found within a third of the steps or never, and compared with ``FAR``. Images are not
+    moved: the black edge that brings in is blurred by the least of warps, and a network trained on
+    warps behind such edges answers that, on moved images alone (docs/log.md).
     """
 
     trigger: ClassVar[type[Trigger]] = Warp
     early: ClassVar[int] = 3
     goes_on: ClassVar[bool] = False
+    moves: ClassVar[bool] = False
 
     def begin(self, noise_TCHW: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         count, (self._height, self._width) = len(noise_TCHW), noise_TCHW.shape[2:]

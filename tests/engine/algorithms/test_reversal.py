@@ -357,3 +357,16 @@ def test_of_a_trigger_that_aims_at_no_class_less_is_wanted(
     plan = ReversalPlan(1, 4, success=success)
     size, device = torch.Size((3, 8, 8)), torch.device("cpu")
     assert PatchSearch([target], size, plan, generator(), device).wanted == wanted
+
+
+@pytest.mark.parametrize(("family", "moves"), [("patch", True), ("blend", True), ("warp", False)])
+def test_images_are_moved_for_all_but_warps(family: Family, moves: bool) -> None:
+    """What moving brings in, a black edge, is itself what a warp changes."""
+
+    def size(shift: float) -> float:
+        plan = ReversalPlan(12, 8, shift=shift)
+        steps = reverse(planted(), coloured(40)[0], [TARGET], family, plan, generator(0))
+        found = result(steps)
+        return float(found.triggers[0].stamp(coloured(4)[0]).double().sum())
+
+    assert (size(0.25) != size(0.0)) is moves
