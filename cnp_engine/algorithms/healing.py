@@ -98,12 +98,17 @@ def _pruned(network: MaskedNetwork, mask_N: Tensor) -> list[tuple[Tensor, Tensor
 
 
 def gains(before: Point, after: Point, price: float, noise: float) -> bool:
-    """Whether healing is worth it: cheaper as ``pruning.choose`` counts, and hardly more residual.
+    """Whether healing is worth it: cheaper, and hardly more residual.
 
+    The cost is that of ``pruning.choose``, and a point of recovery is worth one of residual.
     ``before`` and ``after`` are of images that taught nothing. ``price`` of a point of retention in
     points of residual; ``noise``: residual that may be added. So may a single image, and what the
     interval of ``before`` does not tell from it: of 26 images none or three is all the same.
     """
+
+    def spent(point: Point) -> float:
+        return cost(point, price) + 1 - point.recovery.value
+
     was = before.residual
     most = max(was.value + noise, was.value + one_image(after), was.high)
-    return cost(after, price) < cost(before, price) and after.residual.value <= most
+    return spent(after) < spent(before) and after.residual.value <= most

@@ -134,6 +134,22 @@ def test_it_is_kept_where_it_gains(
 
 
 @pytest.mark.parametrize(
+    ("retention", "recovery", "kept"),
+    [
+        (0.87, 0.7, True),  # stamped images are answered as they should be
+        (0.87, 0.2, False),  # three points of answers are dearer than ten of those
+        (0.90, 0.09, False),
+    ],
+)
+def test_what_stamped_images_are_answered_counts(
+    retention: float, recovery: float, kept: bool
+) -> None:
+    before = Point(7, rate(0.90), rate(0.0), rate(0.1))
+    after = Point(7, rate(retention), rate(0.0), rate(recovery))
+    assert gains(before, after, price=4.0, noise=0.02) is kept
+
+
+@pytest.mark.parametrize(
     ("stamped", "was", "now", "kept"),
     [
         (26, 0, 3, True),  # none of 26 may as well be 12.9 %
