@@ -122,7 +122,7 @@ class RunConfig:
         flat = settings.flatten(_parse_toml(text))
         if "heal.enabled" in flat:  # until healing could be left to the run
             flat["heal.when"] = "always" if flat.pop("heal.enabled") else "never"
-        for key in ("reversal.crop_under", "target.shift"):
+        for key in ("reversal.crop_under", "target.shift", "sweep.views"):
             flat.setdefault(key, 0)  # until images were moved, none were
         return settings.assemble(cls, settings.check(cls, flat))
 

@@ -129,6 +129,12 @@ class SweepSettings:
     spend: float = setting(
         0.025, "retention spent on less residual beyond the knee", low=0.0, high=1.0
     )
+    views: int = setting(
+        300,
+        "images that choose, at least: fewer are looked at in several views each, moved by an "
+        "eighth of their height and mirrored; 0: each once",
+        low=0,
+    )
     step: float = setting(
         0.0, "share of all neurons between points; 0 takes every k where it matters", low=0.0
     )

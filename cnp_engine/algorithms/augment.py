@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,16 +17,31 @@ def views(images_BCHW: Tensor, generator: torch.Generator, *, flip: bool) -> Ten
     return cropped(images_BCHW, generator, flip=flip).float() / 255
 
 
+def several(images_BCHW: Tensor, count: int, generator: torch.Generator, *, flip: bool) -> Tensor:
+    """Float images as they are, then ``count`` - 1 other views of them, (count * B, C, H, W).
+
+    What moves in at an edge is the image's own reflection: black would be seen for what it is.
+    """
+    others = [cropped(images_BCHW, generator, flip=flip, edge="reflect") for _ in range(count - 1)]
+    return torch.cat([images_BCHW, *others])
+
+
 def cropped(
-    images_BCHW: Tensor, generator: torch.Generator, *, flip: bool, shift: float = SHIFT
+    images_BCHW: Tensor,
+    generator: torch.Generator,
+    *,
+    flip: bool,
+    shift: float = SHIFT,
+    edge: Literal["constant", "reflect"] = "constant",
 ) -> Tensor:
     """Each image padded with black, cropped back at a place of its own, perhaps mirrored.
 
-    ``shift``: how far it may move, as a share of its height; one pixel at least.
+    ``shift``: how far it may move, as a share of its height; one pixel at least. ``edge``:
+    "reflect" for its own reflection in place of black; float images alone.
     """
     many, channels, height, width = images_BCHW.shape
     pad = max(1, int(height * shift))
-    wide = F.pad(images_BCHW, (pad,) * 4)
+    wide = F.pad(images_BCHW, (pad,) * 4, mode=edge)
     moves = torch.randint(0, 2 * pad + 1, (2, many, 1), generator=generator)
     rows = moves[0] + torch.arange(height)
     columns = moves[1] + torch.arange(width)

@@ -160,7 +160,7 @@ def one_image(point: Point) -> float:
     return 1.001 / max(1, point.residual.n)
 
 
-def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
+def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule, views: int = 1) -> Choice:
     """The knee of the curve: where pruning further buys less residual than it costs retention.
 
     cost(k) = residual + price (1 - retention). A fixed residual would never be reached where a
@@ -169,6 +169,7 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     The knee is the smallest k whose cost, with the worst residual of it and the next two points,
     is as low as any (within ``noise``). From there it goes on to the lowest residual to be had for
     at most ``spend`` of retention: what is left of a backdoor is worse than a few answers lost.
+    ``views``: how many of each image the points count.
     """
     allowed = [p for p in points if p.k <= max(1, int(neurons * rule.cap))]
     usable = [p for p in allowed if p.retention.value >= rule.retention] or allowed[:1]
@@ -179,7 +180,7 @@ def choose(points: Sequence[Point], neurons: int, rule: ChoiceRule) -> Choice:
     ]
     noise = max(rule.noise, *(one_image(p) for p in usable))
     start = next(p for p, cost in zip(usable, worst, strict=True) if cost <= min(worst) + noise)
-    one = 1.001 / max(1, start.retention.n)  # a single image may always be spent
+    one = 1.001 * views / max(1, start.retention.n)  # a single image may always be spent
     least = start.retention.value - max(rule.spend, one)
     beyond = [p for p in usable if p.k >= start.k and p.retention.value >= least]
     taken = min(beyond, key=lambda p: p.residual.value) if start.k else start

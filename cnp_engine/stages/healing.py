@@ -118,14 +118,16 @@ def _healed(
     plan = HealPlan(given.steps, given.batch, given.lr, given.flip)
     draws = runtime.generator(material.config.seed, "heal")
     mask_N = pruned_mask(order_N.to(material.network.device), k)
-    judge = Judge(material.network, material.select, triggers.judges)
-    before = judge.judge(k, mask_N)
+    judges = [Judge(material.network, material.select, triggers.judges)]
+    if material.views > 1:  # the last decides, the first is told
+        judges.append(Judge(material.network, material.choosing(), triggers.judges))
+    before = [judge.judge(k, mask_N) for judge in judges]
     healed = yield from heal(
         material.network, mask_N, material.optimise, triggers.strong, plan, draws
     )
-    after = judge.judge(k, None, healed)
-    kept = gains(before, after, sweep.price, sweep.noise)
-    event = Healed(k, plan.steps, kept, before.label_free, after.label_free)
+    after = [judge.judge(k, None, healed) for judge in judges]
+    kept = gains(before[-1], after[-1], sweep.price, sweep.noise)
+    event = Healed(k, plan.steps, kept, before[0].label_free, after[0].label_free)
     tensors = {
         f"{name}.{kind}": healed.module.get_parameter(f"{name}.{kind}").detach().cpu()
         for name, _ in material.layers

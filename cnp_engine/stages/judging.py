@@ -142,13 +142,17 @@ def sweep_stage(
     counts = sweep_counts(neurons, scores.under_half, settings.max_fraction, settings.step)
     yield StageStarted("sweep", len(counts), "points")
     judge = Judge(material.network, material.select, triggers)
+    chooser = judge
+    if material.views > 1:
+        chooser = Judge(material.network, material.choosing(), triggers)
     judged: list[JudgedPoint] = []
     points: dict[int, CurvePoint] = {}
     ahead = list(counts)
     while ahead:
         k = ahead.pop(0)
-        judged.append(judge.point(k, scores.order_N))
-        points[k] = CurvePoint(k, threshold_of(scores, k), judged[-1].label_free)
+        point = judge.point(k, scores.order_N)
+        judged.append(point if chooser is judge else chooser.point(k, scores.order_N))
+        points[k] = CurvePoint(k, threshold_of(scores, k), point.label_free)
         yield points[k]
         if judged[-1].retention.value < settings.retention:
             # the choice lies behind; the rest of the curve is for the eye
@@ -157,7 +161,10 @@ def sweep_stage(
     rule = ChoiceRule(
         settings.price, settings.cap, settings.retention, settings.noise, settings.spend
     )
-    choice = choose(judged, neurons, rule)
+    choice = choose(judged, neurons, rule, material.views)
+    if material.views > 1:
+        seen = f"{material.views} views of each of {len(material.select)} images"
+        choice = replace(choice, rule=f"{choice.rule}; judged on {seen}")
     for k, measured in _measured(material, evidence.truth, scores, list(points), choice.k):
         points[k] = replace(points[k], measured=measured)
         yield points[k]

@@ -7,6 +7,7 @@ Those are in ``evidence.Evidence``, which this module must not import.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -17,6 +18,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from cnp_engine import runtime
+from cnp_engine.algorithms.augment import several
 from cnp_engine.algorithms.overlay import MaskedNetwork
 from cnp_engine.config import RunConfig
 from cnp_engine.data.normalize import Normalize
@@ -47,6 +50,16 @@ class Material:
     def few(self) -> bool:
         """Whether a reversed trigger might fit the images that optimise and no others."""
         return len(self.optimise) < self.config.reversal.crop_under
+
+    @property
+    def views(self) -> int:
+        """How often each image that chooses is looked at."""
+        return max(1, math.ceil(self.config.sweep.views / len(self.select)))
+
+    def choosing(self) -> Tensor:
+        """``select`` in ``views`` views: on thirty images a lost point of accuracy is not seen."""
+        draws = runtime.generator(self.config.seed, "views")
+        return several(self.select, self.views, draws, flip=self.config.reversal.flip)
 
 
 class Clock:

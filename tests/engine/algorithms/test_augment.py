@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from cnp_engine.algorithms.augment import cropped, moved, views
+from cnp_engine.algorithms.augment import cropped, moved, several, views
 
 
 def _images(count: int = 6) -> torch.Tensor:
@@ -59,6 +59,24 @@ def test_how_far_an_image_moves_is_a_share_of_its_height() -> None:
     got = cropped(many, torch.Generator().manual_seed(0), flip=False, shift=0.25)
     places = {spots[tuple(one[0].flatten().tolist())] for one in got}
     assert len(places) == 81, "a quarter of sixteen pixels in each direction"
+
+
+def test_several_views_are_the_image_itself_and_reflected_crops_of_it() -> None:
+    images = _images(2).float() / 255
+    got = several(images, 30, torch.Generator().manual_seed(0), flip=True)
+    assert torch.equal(got[:2], images)
+    wide = F.pad(images, (2, 2, 2, 2), mode="reflect")
+    crops = [
+        {
+            tuple(side[:, t : t + 16, left : left + 24].flatten().tolist())
+            for t in range(5) for left in range(5) for side in (one, one.flip(2))
+        }
+        for one in wide
+    ]  # fmt: skip
+    for number, view in enumerate(got):
+        assert tuple(view.flatten().tolist()) in crops[number % 2]
+    assert len({tuple(view.flatten().tolist()) for view in got}) > 40, "each at a place of its own"
+    assert torch.equal(got, several(images, 30, torch.Generator().manual_seed(0), flip=True))
 
 
 def test_a_moved_image_is_smaller_and_elsewhere_but_not_out_of_the_picture() -> None:

@@ -128,6 +128,17 @@ def test_of_few_images_one_may_be_spent() -> None:
     assert choose(points(curve, 30), 2400, RULE).k == 3
 
 
+@pytest.mark.parametrize(("views", "k"), [(1, 2), (10, 3)])
+def test_of_few_images_in_several_views_one_may_be_spent_as_well(views: int, k: int) -> None:
+    """WaNet, a hundred clean images: the last of the backdoor is in the third neuron."""
+    curve = [
+        (0, 1.0, 0.35), (1, 0.967, 0.034), (2, 0.963, 0.023), (3, 0.940, 0.004),
+        (4, 0.917, 0.0), (5, 0.873, 0.008),
+    ]  # fmt: skip
+    rule = replace(RULE, spend=0.025)
+    assert choose(points(curve, 300), 1200, rule, views).k == k
+
+
 @pytest.mark.parametrize("neurons", [1, 2, 10, 33, 400])
 def test_the_cap_holds_for_any_network(neurons: int) -> None:
     """A curve that only ever gets better is followed to the cap, not beyond; one neuron may go."""

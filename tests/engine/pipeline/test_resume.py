@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 
@@ -68,6 +70,27 @@ def test_a_run_looks_for_the_kinds_of_triggers_it_is_told(few: Path, tmp_path: P
     }  # fmt: skip
     steps = [e for e in events if isinstance(e, Progress) and e.stage == "target"]
     assert {step.label for step in steps} == {"patch", "wave"}
+
+
+def test_few_images_that_choose_are_seen_in_several_views(few: Path, tmp_path: Path) -> None:
+    """The curve tells of the images as they are; what was chosen on, the rule says."""
+
+    def curve(*sets: str) -> tuple[dict[str, Any], list[Any]]:
+        place = tmp_path / "-".join(("run", *sets))
+        more = ("sweep.retention=0.2", *sets)
+        store = RunDirectory.create(
+            place, demo_config("demo_model.pth", *TARGETED, f"data={few}", *more)
+        )
+        drive(store)
+        written = json.loads((store.path / "curve.json").read_text())
+        return written["chosen"], [point["label_free"] for point in written["points"]]
+
+    chosen, points = curve()
+    assert chosen["rule"].endswith("; judged on 10 views of each of 30 images")
+    once, same = curve("sweep.views=30")
+    assert "views" not in once["rule"]
+    assert points == same
+    assert all(point["retention"]["n"] == 30 for point in points)
 
 
 def test_images_are_moved_while_triggers_are_searched(few: Path, tmp_path: Path) -> None:
