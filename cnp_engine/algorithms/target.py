@@ -56,7 +56,7 @@ CROWD = 0.5
 FEW = 128
 """Images on which that is looked at."""
 
-BELOW = 0.5
+BELOW = 0.75
 """Octaves that a patch for no class in particular is under the smallest of the classes' at least:
 with many classes that one is far under their median."""
 

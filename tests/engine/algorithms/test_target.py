@@ -259,8 +259,8 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
         # the classes have 4, 8, 8, 16 pixels, and 1, 0, 0, -1 octaves
         (2.0, 0.3, 0.25, 2.0, 2.0, 0),
         (4.0, 0.3, 0.25, 1.0, 0.0, 1),  # under their median, but no smaller than each
-        (2.9, 0.3, 0.25, 1.46, 0.0, 1),
-        (2.8, 0.3, 0.25, 1.51, 1.51, 0),
+        (2.4, 0.3, 0.25, 1.74, 0.0, 1),
+        (2.35, 0.3, 0.25, 1.77, 1.77, 0),
         (2.0, 0.6, 0.25, 2.0, 0.0, 1),  # what sends most images to one class is that class's
         (2.0, 0.5, 0.25, 2.0, 2.0, 0),
         (2.0, 0.6, 0.6, 2.0, 2.0, 0),  # most of these images are of one class anyway
