@@ -123,7 +123,7 @@ class RunConfig:
         if "heal.enabled" in flat:  # until healing could be left to the run
             flat["heal.when"] = "always" if flat.pop("heal.enabled") else "never"
         for key in ("reversal.crop_under", "target.shift", "sweep.views"):
-            flat.setdefault(key, 0)  # until images were moved, none were
+            flat.setdefault(key, 0)  # what an earlier version did not do
         return settings.assemble(cls, settings.check(cls, flat))
 
     def to_toml(self) -> str:
@@ -251,6 +251,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {},
     "reference": {
         "target.method": "votes",
+        "target.shift": 0.0,
         "reversal.steps": 800,
         "reversal.batch": 128,
         "reversal.restarts": 1,
@@ -273,6 +274,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "masks.order_limit": 0,
         "heal.when": "never",
         "sweep.step": 0.0025,
+        "sweep.views": 0,
         "precision": "float32",
     },
 }

@@ -155,8 +155,7 @@ def _stages(
     delivered, session = closing.Delivery(None, ()), None
     if config.until == "export":
         followed = aims(config, found)
-        if config.targets and not set(followed) & set(found.targets):
-            yield Warned("forced", _forced(found))
+        yield from _named(config, found, followed)
         delivered, session = yield from _repair(material, evidence, triggers.aimed_at(followed))
     total = {**seconds, "total": sum(seconds.values())}
     yield closing.finish(
@@ -165,14 +164,31 @@ def _stages(
     return session
 
 
-def _forced(found: VerdictReached) -> str:
-    """The user's own classes are repaired, and there is no evidence of a backdoor to them."""
-    if found.verdict == "no_evidence":
-        return "There is no evidence of a backdoor; neurons are pruned only because --target asks."
-    return (
-        f"The backdoor that was found is to {whom(found.targets[0])}; neurons are pruned only for "
-        "what --target names. Run again without it to repair what was found."
-    )
+def _named(config: RunConfig, found: VerdictReached, repaired: Sequence[int]) -> Iterator[Event]:
+    """What the user names is repaired, and no evidence by that; what is not named is left."""
+    unfounded = [target for target in config.targets if target not in found.targets]
+    left = [target for target in found.targets if target not in repaired]
+    if unfounded and found.verdict == "no_evidence":
+        yield Warned(
+            "forced",
+            "There is no evidence of a backdoor; neurons are pruned only because --target asks.",
+        )
+    elif unfounded:
+        yield Warned(
+            "forced",
+            f"There is no evidence of a backdoor to {_listed(unfounded)}; neurons are pruned for "
+            "it only because --target asks.",
+        )
+    if left:
+        yield Warned(
+            "unrepaired",
+            f"The backdoor to {_listed(left)} is not repaired, for --target names others. Run "
+            "again without it to repair all that was found.",
+        )
+
+
+def _listed(targets: Sequence[int]) -> str:
+    return " and ".join(whom(target) for target in targets)
 
 
 def _repair(

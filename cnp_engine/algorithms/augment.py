@@ -41,10 +41,11 @@ def cropped(
     """
     many, channels, height, width = images_BCHW.shape
     pad = max(1, int(height * shift))
-    wide = F.pad(images_BCHW, (pad,) * 4, mode=edge)
-    moves = torch.randint(0, 2 * pad + 1, (2, many, 1), generator=generator)
-    rows = moves[0] + torch.arange(height)
-    columns = moves[1] + torch.arange(width)
+    down, right = min(pad, height - 1), min(pad, width - 1)  # something is left of any image
+    wide = F.pad(images_BCHW, (right, right, down, down), mode=edge)
+    moves = torch.randint(-pad, pad + 1, (2, many, 1), generator=generator)
+    rows = moves[0].clamp(-down, down) + down + torch.arange(height)
+    columns = moves[1].clamp(-right, right) + right + torch.arange(width)
     if flip:
         mirrored = torch.rand((many, 1), generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)

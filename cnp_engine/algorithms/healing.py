@@ -19,6 +19,7 @@ from torch import Tensor
 from cnp_engine.algorithms.augment import cropped
 from cnp_engine.algorithms.overlay import MaskedNetwork, Overlay
 from cnp_engine.algorithms.pruning import Point, Strong, cost, one_image
+from cnp_engine.algorithms.rates import wilson
 from cnp_engine.events import Progress
 
 TELL_EVERY = 10
@@ -97,18 +98,21 @@ def _pruned(network: MaskedNetwork, mask_N: Tensor) -> list[tuple[Tensor, Tensor
     return found
 
 
-def gains(before: Point, after: Point, price: float, noise: float) -> bool:
+def gains(before: Point, after: Point, price: float, noise: float, views: int = 1) -> bool:
     """Whether healing is worth it: cheaper, and hardly more residual.
 
     The cost is that of ``pruning.choose``, and a point of recovery is worth one of residual.
     ``before`` and ``after`` are of images that taught nothing. ``price`` of a point of retention in
     points of residual; ``noise``: residual that may be added. So may a single image, and what the
     interval of ``before`` does not tell from it: of 26 images none or three is all the same.
+    ``views``: how many of each image the points count.
     """
 
     def spent(point: Point) -> float:
         return cost(point, price) + 1 - point.recovery.value
 
     was = before.residual
-    most = max(was.value + noise, was.value + one_image(after), was.high)
+    images = was.n // views
+    known = wilson(round(was.value * images), images) or was
+    most = max(was.value + noise, was.value + views * one_image(after), known.high)
     return spent(after) < spent(before) and after.residual.value <= most

@@ -47,7 +47,7 @@ CLEAR = 0.6
 """A further suspect stands out at least this far of the first one's octaves: a class that is close
 to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one."""
 
-CLEAR_FAMILY = 0.5
+CLEAR_FAMILY = 0.6
 """The same for a further family of a suspect."""
 
 CROWD = 0.5
@@ -296,7 +296,7 @@ def _comparable(family: Family, sizes: Sequence[float]) -> list[float]:
 def _families(
     octaves: dict[Family, list[float]], row: TargetRow, threshold: float
 ) -> tuple[Family, ...]:
-    """Those in which a suspect stands out, and at least half as far as in its best one.
+    """Those in which a suspect stands out, and nearly as far as in its best one.
 
     A family that only an adversarial pattern fills would teach the masks to prune what the
     network needs (docs/log.md has the table).

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import torch
 
 from cnp_engine import codec, runtime
-from cnp_engine.aims import ANY
 from cnp_engine.algorithms.contrastive import (
     MaskPlan,
     MaskState,
@@ -88,11 +87,10 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
 
 
 def follow(config: RunConfig, ranking: Ranking) -> Target:
-    """The user's own classes take the place of suspected ones; a backdoor that aims at no class in
-    particular is followed beside them."""
-    targets = config.targets or ranking.suspects[:MOST_SUSPECTS]
-    if ANY in ranking.suspects and ANY not in targets:
-        targets = (*targets, ANY)
+    """The user's own classes, then what stands out: it is looked into, whatever is repaired."""
+    targets = tuple(dict.fromkeys((*config.targets, *ranking.suspects[:MOST_SUSPECTS])))
+    if config.target.method == "votes" and config.targets:
+        targets = config.targets  # a vote is no suspicion
     families = {str(t): ranking.families.get(t) or ranking.strongest_family(t) for t in targets}
     ranked = TargetRanked(ranking.rows, targets, ranking.margin, ranking.suspicious)
     return Target(ranked, families)

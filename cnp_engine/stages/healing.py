@@ -15,7 +15,6 @@ from torch import Tensor
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.healing import HealPlan, gains, heal
 from cnp_engine.algorithms.overlay import SMALLEST, pruned_mask
-from cnp_engine.algorithms.pruning import Judge
 from cnp_engine.config import HealSettings
 from cnp_engine.events import CurvePoint, Event, Healed, StageStarted
 from cnp_engine.stages.material import Clock, Material, has, load, load_json, save, save_json
@@ -118,15 +117,13 @@ def _healed(
     plan = HealPlan(given.steps, given.batch, given.lr, given.flip)
     draws = runtime.generator(material.config.seed, "heal")
     mask_N = pruned_mask(order_N.to(material.network.device), k)
-    judges = [Judge(material.network, material.select, triggers.judges)]
-    if material.views > 1:  # the last decides, the first is told
-        judges.append(Judge(material.network, material.choosing(), triggers.judges))
+    judges = material.judges(triggers.judges)
     before = [judge.judge(k, mask_N) for judge in judges]
     healed = yield from heal(
         material.network, mask_N, material.optimise, triggers.strong, plan, draws
     )
     after = [judge.judge(k, None, healed) for judge in judges]
-    kept = gains(before[-1], after[-1], sweep.price, sweep.noise)
+    kept = gains(before[1], after[1], sweep.price, sweep.noise, material.views)
     event = Healed(k, plan.steps, kept, before[0].label_free, after[0].label_free)
     tensors = {
         f"{name}.{kind}": healed.module.get_parameter(f"{name}.{kind}").detach().cpu()

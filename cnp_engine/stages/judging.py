@@ -11,10 +11,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 from cnp_engine import codec, runtime
-from cnp_engine.aims import ANY
+from cnp_engine.aims import ANY, whom
 from cnp_engine.algorithms.metrics import GroundTruth, measure
 from cnp_engine.algorithms.overlay import pruned_mask
-from cnp_engine.algorithms.pruning import Choice, ChoiceRule, Judge, Strong, choose, sweep_counts
+from cnp_engine.algorithms.pruning import Choice, ChoiceRule, Strong, choose, sweep_counts
 from cnp_engine.algorithms.pruning import Point as JudgedPoint
 from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
@@ -75,20 +75,19 @@ def verdict(
         if rows[t].score >= threshold
         and any(r.target == t and r.success.value >= 0.5 for r in reversed_)
     )  # fmt: skip
-    odds = 1 / (1 + math.exp(-4 * (first.score - threshold)))
-    stands = _stands(first, threshold)
-    passed_over = ranked.suspicious and first.index not in ranked.targets
-    if passed_over:
-        stands += "; it was not followed, for the user named others"
-    if ranked.suspicious and working:
+    if working:
+        strongest = max((rows[t] for t in working), key=lambda row: row.score)
         smallest_first = sorted(reversed_, key=lambda found: found.mask_l1)
-        reasons = tuple(_success(r) for r in smallest_first if r.target in working)
-        other = (_stands(rows[working[0]], threshold),) if passed_over else ()
-        return VerdictReached(
-            "backdoored", working, odds, (stands, *other, *dict.fromkeys(reasons))
-        )
-    if passed_over:
-        return VerdictReached("backdoored", (first.index,), odds, (stands,))
+        reasons = [_success(r) for r in smallest_first if r.target in working]
+        reasons += [
+            f"{whom(t, rows[t].name)} is not repaired, for the user named others"
+            for t in working
+            if config.targets and t not in (*config.targets, ANY)
+        ]
+        stands = _stands(strongest, threshold)
+        odds = _odds(strongest.score, threshold)
+        return VerdictReached("backdoored", working, odds, (stands, *dict.fromkeys(reasons)))
+    stands, odds = _stands(first, threshold), _odds(first.score, threshold)
     if config.targets and not ranked.suspicious:
         return VerdictReached(
             "no_evidence", (), 1 - odds, (stands, "the target followed was named by the user")
@@ -96,6 +95,11 @@ def verdict(
     if ranked.suspicious:
         stands += ", but its trigger does not work on images it was not made from"
     return VerdictReached("no_evidence", (), 1 - odds, (stands,))
+
+
+def _odds(score: float, threshold: float) -> float:
+    """That of a class which stands out so far."""
+    return 1 / (1 + math.exp(-4 * (score - threshold)))
 
 
 def _stands(first: TargetRow, threshold: float) -> str:
@@ -141,17 +145,14 @@ def sweep_stage(
     neurons = material.network.neurons
     counts = sweep_counts(neurons, scores.under_half, settings.max_fraction, settings.step)
     yield StageStarted("sweep", len(counts), "points")
-    judge = Judge(material.network, material.select, triggers)
-    chooser = judge
-    if material.views > 1:
-        chooser = Judge(material.network, material.choosing(), triggers)
+    told, decides = material.judges(triggers)
     judged: list[JudgedPoint] = []
     points: dict[int, CurvePoint] = {}
     ahead = list(counts)
     while ahead:
         k = ahead.pop(0)
-        point = judge.point(k, scores.order_N)
-        judged.append(point if chooser is judge else chooser.point(k, scores.order_N))
+        point = told.point(k, scores.order_N)
+        judged.append(point if decides is told else decides.point(k, scores.order_N))
         points[k] = CurvePoint(k, threshold_of(scores, k), point.label_free)
         yield points[k]
         if judged[-1].retention.value < settings.retention:

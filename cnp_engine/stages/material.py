@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -21,6 +22,7 @@ from torch import Tensor
 from cnp_engine import runtime
 from cnp_engine.algorithms.augment import several
 from cnp_engine.algorithms.overlay import MaskedNetwork
+from cnp_engine.algorithms.pruning import Judge, Strong
 from cnp_engine.config import RunConfig
 from cnp_engine.data.normalize import Normalize
 from cnp_engine.errors import RunDamaged
@@ -56,10 +58,15 @@ class Material:
         """How often each image that chooses is looked at."""
         return max(1, math.ceil(self.config.sweep.views / len(self.select)))
 
-    def choosing(self) -> Tensor:
-        """``select`` in ``views`` views: on thirty images a lost point of accuracy is not seen."""
+    def judges(self, triggers: Sequence[Strong]) -> tuple[Judge, Judge]:
+        """What is told is of ``select``; what decides is of ``views`` views of it: on thirty images
+        a lost point of accuracy is not seen. The same one where each is looked at once."""
+        told = Judge(self.network, self.select, triggers)
+        if self.views == 1:
+            return told, told
         draws = runtime.generator(self.config.seed, "views")
-        return several(self.select, self.views, draws, flip=self.config.reversal.flip)
+        views = several(self.select, self.views, draws, flip=self.config.reversal.flip)
+        return told, Judge(self.network, views, triggers)
 
 
 class Clock:

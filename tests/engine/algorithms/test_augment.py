@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -77,6 +78,18 @@ def test_several_views_are_the_image_itself_and_reflected_crops_of_it() -> None:
         assert tuple(view.flatten().tolist()) in crops[number % 2]
     assert len({tuple(view.flatten().tolist()) for view in got}) > 40, "each at a place of its own"
     assert torch.equal(got, several(images, 30, torch.Generator().manual_seed(0), flip=True))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 3), (64, 8), (8, 64)])
+@pytest.mark.parametrize("shift", [0.125, 0.5])
+def test_images_of_any_shape_can_be_moved(size: tuple[int, int], shift: float) -> None:
+    """Some of each is left, however narrow."""
+    image = torch.ones(40, 3, *size)
+    draws = torch.Generator().manual_seed(0)
+    black = cropped(image, draws, flip=True, shift=shift)
+    assert black.shape == image.shape
+    assert float(black.amax((1, 2, 3)).min()) == 1
+    assert torch.equal(cropped(image, draws, flip=True, shift=shift, edge="reflect"), image)
 
 
 def test_a_moved_image_is_smaller_and_elsewhere_but_not_out_of_the_picture() -> None:

@@ -168,3 +168,12 @@ def test_residual_may_be_added_as_far_as_so_few_images_tell(
         for same, hits in ((0.6, was), (0.9, now))
     )
     assert gains(before, after, price=4.0, noise=0.02) is kept
+
+
+@pytest.mark.parametrize(("now", "kept"), [(33, True), (34, False)])
+def test_views_of_an_image_are_not_as_many_images(now: int, kept: bool) -> None:
+    """Of 26 images, each seen ten times: 12.9 % may be added, as of 26."""
+    before = Point(3, rate(0.6), rate(0.0, 260), rate(0.5))
+    after = Point(3, rate(0.9), rate(now / 260, 260), rate(0.5))
+    assert gains(before, after, price=4.0, noise=0.02, views=10) is kept
+    assert not gains(before, after, price=4.0, noise=0.02)

@@ -89,10 +89,11 @@ def ranked(patch: Sequence[float], blend: Sequence[float], threshold: float = 1.
         # in one
         ([8, 8, 8, 1], [0.4, 0.4, 0.4, 0.4], (3, 0, 1, 2), (3,), ("patch",)),
         ([8, 8, 8, 8], [0.1, 0.4, 0.4, 0.4], (0, 1, 2, 3), (0,), ("blend",)),
-        # in both, but one less than half as far: 4 octaves and 1.5
+        # in both, but one far less: 4 octaves and 1.5
         ([16, 1, 16, 16], [8, 8 / 2**1.5, 8, 8], (1, 0, 2, 3), (1,), ("patch",)),
-        # 3 and exactly half of it
-        ([8, 1, 8, 8], [8, 8 / 2**1.5, 8, 8], (1, 0, 2, 3), (1,), ("patch", "blend")),
+        # 3 and a little more than six tenths of it, and a little less
+        ([8, 1, 8, 8], [8, 8 / 2**1.85, 8, 8], (1, 0, 2, 3), (1,), ("patch", "blend")),
+        ([8, 1, 8, 8], [8, 8 / 2**1.75, 8, 8], (1, 0, 2, 3), (1,), ("patch",)),
         # the second is under the threshold itself
         ([2, 1, 2, 2], [8, 8 / 2**0.9, 8, 8], (1, 0, 2, 3), (1,), ("patch",)),
         # exactly at the threshold is enough; just under is not
@@ -100,7 +101,7 @@ def ranked(patch: Sequence[float], blend: Sequence[float], threshold: float = 1.
         ([4, 4, 4, 2.01], [1, 1, 1, 1], (3, 0, 1, 2), (), ()),
         # two targets, the further out first
         ([32, 2, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3, 1), ("patch",)),
-        # the second less than half as far out as the first: 2 octaves of 5, then 3
+        # the second far less out than the first: 2 octaves of 5, then 3
         ([32, 8, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3,), ("patch",)),
         ([32, 4, 32, 1, 32], [1] * 5, (3, 1, 0, 2, 4), (3, 1), ("patch",)),
         # all alike: the order of the classes, and nobody is suspected

@@ -36,10 +36,11 @@ classes = 4
 side = 3
 corner = "bottom-right"
 """
-LONG = ("target.steps=60", "target.batch=8", "target.threshold=1", "reversal.steps=60",
-        "reversal.batch=8", "masks.rounds=6", "masks.batches=8", "masks.order_limit=8",
-        "sweep.max_fraction=1", "sweep.cap=1", "sweep.retention=0.5")  # fmt: skip
-"""Eight neurons: one is an eighth of them."""
+LONG = ("target.steps=60", "target.batch=8", "target.threshold=1", "target.shift=0",
+        "reversal.steps=60", "reversal.batch=8", "masks.rounds=6", "masks.batches=8",
+        "masks.order_limit=8", "sweep.max_fraction=1", "sweep.cap=1",
+        "sweep.retention=0.5")  # fmt: skip
+"""Eight neurons: one is an eighth of them. Moved, these pictures are dark, which is a class."""
 
 Run = tuple[RunDirectory, list[Event]]
 
@@ -136,7 +137,8 @@ ROWS = (TargetRow(ANY, "any class", 1.7), TargetRow(2, "2", 0.4), TargetRow(0, "
     [
         ((ANY,), (), (ANY,)),
         ((ANY,), (2,), (2, ANY)),  # the user's class is followed, and what stands out as well
-        ((2,), (0,), (0,)),
+        ((2,), (0,), (0, 2)),
+        ((2,), (2,), (2,)),
         ((), (0,), (0,)),
         ((), (), ()),
     ],

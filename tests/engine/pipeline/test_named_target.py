@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 import torch
 
 from cnp_engine.aims import ANY
+from cnp_engine.algorithms.target import Ranking
 from cnp_engine.config import RunConfig
-from cnp_engine.events import Rate, TargetRanked, TargetRow, TriggerReversed, VerdictReached, Warned
+from cnp_engine.events import Rate, TargetRow, TriggerReversed, VerdictReached, Warned
 from cnp_engine.rundir import RunDirectory
-from cnp_engine.stages.finding import Target
+from cnp_engine.stages.finding import follow
 from cnp_engine.stages.judging import verdict
-from cnp_engine.stages.session import aims
+from cnp_engine.stages.session import aims, reopen
+from cnp_engine.state import RunState
 from tests.engine.algorithms.nets import TARGET, PlantedNet, coloured
 from tests.engine.pipeline.conftest import SHORT, drive, finished
 
@@ -27,43 +30,51 @@ def config(*named: int) -> RunConfig:
     return RunConfig.build({"model": "m.pth", "data": "demo"}, sets, env={})
 
 
-def judged(*named: int, works: float = 0.9) -> VerdictReached:
-    targets = named or (1, 6)
-    triggers = [TriggerReversed(t, Rate(works, 100, 0.0, 1.0), 5.0, 9) for t in targets]
-    return verdict(Target(TargetRanked(ROWS, targets, 1.2, True), {}), config(*named), triggers)
+def judged(*named: int, works: dict[int, float] | None = None) -> VerdictReached:
+    ranking = Ranking(ROWS, (1, 6), 1.2)
+    target = follow(config(*named), ranking)
+    success = {1: 0.9, 2: 0.9, 6: 0.8} | (works or {})
+    triggers = [
+        TriggerReversed(t, Rate(success[t], 100, 0.0, 1.0), 5.0 + t, 9)
+        for t in target.ranked.targets
+    ]
+    return verdict(target, config(*named), triggers)
 
 
 def test_without_a_name_what_stands_out_is_what_there_is_evidence_of() -> None:
     found = judged()
     assert found.targets == (1, 6)
-    assert found.reasons[0].startswith("class 1 (car) needs a trigger 8.0 times smaller")
-    assert not any("not followed" in reason for reason in found.reasons)
+    assert found.confidence == pytest.approx(1 / (1 + math.exp(-8)))
+    stands, *works = found.reasons
+    assert stands.startswith("class 1 (car) needs a trigger 8.0 times smaller")
+    assert [reason[-7:] for reason in works] == ["class 1", "class 6"]
 
 
 def test_a_named_class_that_does_not_stand_out_is_not_what_there_is_evidence_of() -> None:
     found = judged(2)
-    assert (found.verdict, found.targets) == ("backdoored", (1,))
-    (reason,) = found.reasons
-    assert reason.startswith("class 1 (car) needs a trigger 8.0 times smaller")
-    assert reason.endswith("; it was not followed, for the user named others")
+    assert (found.verdict, found.targets) == ("backdoored", (1, 6))
+    assert found.reasons[0].startswith("class 1 (car) needs a trigger 8.0 times smaller")
+    assert found.reasons[-2:] == (
+        "class 1 (car) is not repaired, for the user named others",
+        "class 6 (frog) is not repaired, for the user named others",
+    )
 
 
-def test_a_named_class_that_stands_out_less_is_told_apart_from_the_first() -> None:
+def test_a_named_class_that_stands_out_less_comes_before_the_first() -> None:
     found = judged(6)
-    assert found.targets == (6,)
-    first, own, works = found.reasons
-    assert "class 1 (car)" in first
-    assert "not followed" in first
-    assert own.startswith("class 6 (frog) needs a trigger 3.5 times smaller")
-    assert works.endswith("to class 6")
+    assert found.targets == (6, 1)
+    assert found.reasons[-1] == "class 1 (car) is not repaired, for the user named others"
+    assert judged(6, 1).targets == (6, 1)
+    assert not any("not repaired" in reason for reason in judged(6, 1).reasons)
 
 
-def test_of_two_named_classes_only_the_one_that_stands_out_is_named() -> None:
-    assert judged(1, 2).targets == (1,)
-
-
-def test_a_named_class_whose_trigger_works_on_no_other_image_is_no_evidence() -> None:
-    assert judged(1, works=0.1).verdict == "no_evidence"
+def test_what_stands_out_has_to_work_on_other_images_whoever_named_it() -> None:
+    assert judged(2, works={1: 0.1, 6: 0.1}).verdict == "no_evidence"
+    assert judged(1, works={1: 0.1, 6: 0.1}).verdict == "no_evidence"
+    weaker = judged(works={1: 0.1})
+    assert weaker.targets == (6,)
+    assert weaker.confidence == pytest.approx(1 / (1 + math.exp(-4 * 0.8)))
+    assert weaker.reasons[0].startswith("class 6 (frog) needs a trigger 3.5 times smaller")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +114,15 @@ def test_a_whole_run_says_that_something_else_was_found(tmp_path: Path) -> None:
     events = drive(store)
     (found,) = (event for event in events if isinstance(event, VerdictReached))
     assert (found.verdict, found.targets) == ("backdoored", (TARGET,))
-    warned = [event.text for event in events if isinstance(event, Warned)]
-    assert any(f"found is to class {TARGET}" in text for text in warned)
+    warned = {event.code: event.text for event in events if isinstance(event, Warned)}
+    assert warned["forced"].startswith(f"There is no evidence of a backdoor to class {OTHER};")
+    assert warned["unrepaired"].startswith(f"The backdoor to class {TARGET} is not repaired")
+    assert {event.target for event in events if isinstance(event, TriggerReversed)} == {
+        TARGET, OTHER,
+    }  # fmt: skip
+    session = reopen(store.config, store, RunState.from_events(events))
+    assert {trigger.target for trigger, _ in session.triggers.judges} == {OTHER}
     assert finished(events).summary["target"] == TARGET
     report = (store.exports / "report.md").read_text()
     assert f"toward class {TARGET}" in report
-    assert "only for what --target names" in report
+    assert "is not repaired, for --target names others" in report

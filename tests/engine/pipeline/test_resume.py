@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file
 
+from cnp_engine import codec
+from cnp_engine.algorithms.pruning import ChoiceRule, choose
 from cnp_engine.events import Event, Finished, Progress, StageFinished, TargetRanked
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.stages.session import reopen
+from cnp_engine.state import RunState
 from tests.engine.pipeline.conftest import TARGETED, demo_config, drive
 
 
@@ -72,25 +75,29 @@ def test_a_run_looks_for_the_kinds_of_triggers_it_is_told(few: Path, tmp_path: P
     assert {step.label for step in steps} == {"patch", "wave"}
 
 
-def test_few_images_that_choose_are_seen_in_several_views(few: Path, tmp_path: Path) -> None:
+def test_few_images_that_choose_are_seen_in_several_views(
+    whole: tuple[RunDirectory, list[Event]], few: Path, tmp_path: Path
+) -> None:
     """The curve tells of the images as they are; what was chosen on, the rule says."""
-
-    def curve(*sets: str) -> tuple[dict[str, Any], list[Any]]:
-        place = tmp_path / "-".join(("run", *sets))
-        more = ("sweep.retention=0.2", *sets)
-        store = RunDirectory.create(
-            place, demo_config("demo_model.pth", *TARGETED, f"data={few}", *more)
-        )
-        drive(store)
-        written = json.loads((store.path / "curve.json").read_text())
-        return written["chosen"], [point["label_free"] for point in written["points"]]
-
-    chosen, points = curve()
-    assert chosen["rule"].endswith("; judged on 10 views of each of 30 images")
-    once, same = curve("sweep.views=30")
-    assert "views" not in once["rule"]
-    assert points == same
-    assert all(point["retention"]["n"] == 30 for point in points)
+    store, events = whole
+    session = reopen(store.config, store, RunState.from_events(events))
+    curve, order_N = session.curve, session.scores.order_N
+    assert curve.chosen.rule.endswith("; judged on 10 views of each of 30 images")
+    told, decides = session.material.judges(session.triggers.judges)
+    assert (told.sizes[0], decides.sizes[0]) == (30, 300)
+    plain = [point.label_free for point in curve.points]
+    assert [told.point(point.k, order_N).label_free for point in curve.points] == plain
+    given = store.config.sweep
+    rule = ChoiceRule(given.price, given.cap, given.retention, given.noise, given.spend)
+    judged = [decides.point(point.k, order_N) for point in curve.points]
+    assert choose(judged, session.neurons, rule, 10).k == curve.chosen.k
+    again = RunDirectory.create(
+        tmp_path / "once", demo_config("demo_model.pth", *TARGETED, f"data={few}", "sweep.views=30")
+    )
+    drive(again)
+    once = json.loads((again.path / "curve.json").read_text())
+    assert "views" not in once["chosen"]["rule"]
+    assert [point["label_free"] for point in once["points"]] == [codec.encode(one) for one in plain]
 
 
 def test_images_are_moved_while_triggers_are_searched(few: Path, tmp_path: Path) -> None:
