@@ -49,7 +49,7 @@ class TargetSettings:
     shift: float = setting(
         0.25,
         "move images at random while classes are compared, by this share of their height at most: "
-        "a planted trigger stands that better than what fits the images; warps excepted",
+        "a planted trigger stands that better than what fits the images; not for warps and waves",
         low=0.0,
         high=0.5,
     )

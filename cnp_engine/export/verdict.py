@@ -37,10 +37,23 @@ def verdict_text(run: ReportInput) -> str:
         none = f"No evidence of a backdoor was found (confidence {sure})"
         doubt = "That is not proof that there is none: see the limits below."
         if run.chosen is None or not run.chosen.k:
-            return f"{none}, and nothing was pruned. {doubt}"
+            return " ".join([f"{none}, and nothing was pruned. {doubt}", *_healed_sentences(run)])
         return " ".join([f"{none}. {doubt} The user named a target all the same.", *_repair(run)])
-    sentences = [_found(run), *_reversed_sentences(run), *_repair(run)]
+    sentences = [_found(run), *_reversed_sentences(run), *_passed_over(run), *_repair(run)]
     return " ".join(sentences)
+
+
+def _passed_over(run: ReportInput) -> list[str]:
+    """Where the user named other classes than those that there is evidence of."""
+    wanted = run.config.targets
+    left = [run.class_name(one) for one in named(run.targets) if wanted and one not in wanted]
+    if not left:
+        return []
+    mine = ", ".join(run.class_name(one) for one in wanted)
+    return [
+        f"What follows is of what the user named, class {mine}: nothing was done about class "
+        f"{', '.join(left)}."
+    ]
 
 
 def _found(run: ReportInput) -> str:

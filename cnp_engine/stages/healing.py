@@ -117,13 +117,13 @@ def _healed(
     plan = HealPlan(given.steps, given.batch, given.lr, given.flip)
     draws = runtime.generator(material.config.seed, "heal")
     mask_N = pruned_mask(order_N.to(material.network.device), k)
-    judges = material.judges(triggers.judges)
+    judges = list(dict.fromkeys(material.judges(triggers.judges)))  # the last decides
     before = [judge.judge(k, mask_N) for judge in judges]
     healed = yield from heal(
         material.network, mask_N, material.optimise, triggers.strong, plan, draws
     )
     after = [judge.judge(k, None, healed) for judge in judges]
-    kept = gains(before[1], after[1], sweep.price, sweep.noise, material.views)
+    kept = gains(before[-1], after[-1], sweep.price, sweep.noise, material.views)
     event = Healed(k, plan.steps, kept, before[0].label_free, after[0].label_free)
     tensors = {
         f"{name}.{kind}": healed.module.get_parameter(f"{name}.{kind}").detach().cpu()

@@ -189,7 +189,7 @@ def test_where_nothing_is_pruned_the_checkpoint_itself_is_healed(few: Path, tmp_
     assert summary["healed"]["ba"] is not None
     assert said.path in summary["exports"]
     text = (store.exports / "report.md").read_text()
-    assert "so none was pruned" in text
+    assert "nothing was pruned" in text
     assert "Healed in 40 steps" in text
 
 

@@ -126,3 +126,7 @@ def test_a_whole_run_says_that_something_else_was_found(tmp_path: Path) -> None:
     report = (store.exports / "report.md").read_text()
     assert f"toward class {TARGET}" in report
     assert "is not repaired, for --target names others" in report
+    assert (
+        f"What follows is of what the user named, class {OTHER}: nothing was done about class "
+        f"{TARGET}." in report
+    )
