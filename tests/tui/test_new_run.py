@@ -336,8 +336,11 @@ async def test_a_folder_that_is_taken_is_told_before_the_start(tmp_path: Path) -
         await until(pilot, lambda: "is there already" in problem(screen, "out"), "the problem")
         wrong = screen.query_one("#wrong", OptionList)
         assert wrong.option_count == 1
+        await until(pilot, lambda: wrong.region.height > 0, "its row")
+        await pilot.pause()
         await pilot.click("#wrong", offset=(2, 0))
-        assert screen.query_one("#field-out", Field).has_focus_within
+        field = screen.query_one("#field-out", Field)
+        await until(pilot, lambda: field.has_focus_within, "the field")
         screen.query_one("#force", Checkbox).toggle()
         await until(pilot, lambda: problem(screen, "out") == "", "the way to be free")
         assert text_of(screen, "#command").endswith("--force")
