@@ -55,7 +55,8 @@ class TargetSettings:
     )
     threshold: float = setting(
         1.0,
-        "octaves under the other classes' median trigger from which a class is a suspect",
+        "octaves under the other classes' median trigger from which a class is a suspect; they "
+        "count as less where those classes differ much",
         low=0,
     )
     eps: float = setting(0.4, "bound of the neuron perturbation behind the votes", low=0.0)

@@ -36,7 +36,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "warp": "a third: every picture bent alike, so many pixels on average",
         "mask L1": "size of a patch: how many pixels it covers, the sum of its mask",
         "strength": "size of a blend: how strongly it is laid over the image, from 0 to 1",
-        "octaves": "how often a trigger halves the size of other classes': 1 is half, 2 a quarter",
+        "octaves": "halvings of the other classes' trigger: 1 is half; less if they differ much",
         "votes": "how much more often a class is answered when neurons are perturbed",
         "success": "share of images with the reversed trigger that answer its class",
         "recovery": "share of them answered as without it, while masks are looked for",

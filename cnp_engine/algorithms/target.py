@@ -10,7 +10,6 @@ decide.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +34,7 @@ from cnp_engine.algorithms.triggers import (
 from cnp_engine.algorithms.triggers.warp import FAR
 from cnp_engine.algorithms.votes import neuron_votes
 from cnp_engine.events import Event, TargetRow, finite
+from cnp_engine.outliers import counted, octaves
 
 AT_ONCE = 16
 """Searches in one batch."""
@@ -84,25 +84,6 @@ class Ranking:
         octaves = {f: row.signals.get(f"{f}_octaves") for f in KINDS}
         known = {f: value for f, value in octaves.items() if value is not None}
         return (max(known, key=known.__getitem__) if known else Patch.family,)
-
-
-def outlier(sizes: Sequence[float]) -> list[float]:
-    """By how many octaves each size lies under the median of the *other* classes.
-
-    Trigger sizes spread by factors, so they are compared as logarithms; leaving the class itself
-    out keeps one tiny trigger from hiding in its own median. Infinite sizes (no trigger found)
-    count as the largest that was found.
-    """
-    found = [size for size in sizes if math.isfinite(size)]
-    if len(found) < 2:
-        return [0.0] * len(sizes)
-    ceiling = max(found)
-    logs = torch.tensor([math.log2(max(min(size, ceiling), 1e-6)) for size in sizes])
-    octaves = []
-    for index in range(len(sizes)):
-        others = torch.cat([logs[:index], logs[index + 1 :]])
-        octaves.append(float(others.quantile(0.5) - logs[index]))
-    return octaves
 
 
 def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
@@ -204,12 +185,13 @@ def with_any(
     """
     whole = float(trigger.mask_HW.numel())
     every = [min(one, whole) for one in (size, *sizes)]
-    octaves = outlier(every)[0]
     alone = every[0] * 2**BELOW <= min(every[1:]) and share <= max(usual, CROWD)
-    score = octaves if alone else min(octaves, 0.0)
+    stands = counted(every)[0]
+    score = stands if alone else min(stands, 0.0)
+    signals = _octaves({Patch.family: octaves(every)}, {Patch.family: counted(every)}, 0)
     row = TargetRow(
         ANY, ANY_NAME, score, finite(size), anomaly=score,
-        signals={f"{Patch.family}_octaves": round(octaves, 4), "commonest": round(share, 4)},
+        signals=signals | {"commonest": round(share, 4)},
     )  # fmt: skip
     rows = tuple(sorted((*ranking.rows, row), key=lambda row: (-row.score, row.index)))
     return Ranking(
@@ -254,16 +236,16 @@ def rank(
 
     ``peaks``: the wave of each class, which stands out by being narrow, not by being small.
     """
-    octaves = {family: outlier(_comparable(family, values)) for family, values in sizes.items()}
+    compared = {family: _comparable(family, values) for family, values in sizes.items()}
+    told = {family: octaves(values) for family, values in compared.items()}
+    counts = {family: counted(values) for family, values in compared.items()}
     if peaks:
-        octaves[Wave.family] = [peak.octaves for peak in peaks]
+        told[Wave.family] = counts[Wave.family] = [peak.octaves for peak in peaks]
     masks = sizes.get(Patch.family)
     rows = []
     for index, name in enumerate(names):
-        best = max(values[index] for values in octaves.values())
-        signals: dict[str, float | None] = {
-            f"{family}_octaves": round(values[index], 4) for family, values in octaves.items()
-        }
+        best = max(values[index] for values in counts.values())
+        signals = _octaves(told, counts, index)
         if peaks:
             signals[Wave.measure] = round(peaks[index].share, 4)
         signals |= {
@@ -283,7 +265,7 @@ def rank(
     rows.sort(key=lambda row: (-row.score, row.index))
     least = max(threshold, rows[0].score * CLEAR)
     suspects = tuple(row.index for row in rows if row.score >= least)
-    families = {row.index: _families(octaves, row, threshold) for row in rows}
+    families = {row.index: _families(told, counts, row.index, threshold) for row in rows}
     margin = rows[0].score - rows[1].score if len(rows) > 1 else 0.0
     return Ranking(tuple(rows), suspects, margin, families, found)
 
@@ -293,16 +275,31 @@ def _comparable(family: Family, sizes: Sequence[float]) -> list[float]:
     return [min(size, FAR) for size in sizes] if family == "warp" else list(sizes)
 
 
+def _octaves(
+    told: dict[Family, list[float]], counts: dict[Family, list[float]], index: int
+) -> dict[str, float | None]:
+    """Signals of a class: its octaves in each family, and what they count as where that is less."""
+    found: dict[str, float | None] = {}
+    for family, values in told.items():
+        found[f"{family}_octaves"] = round(values[index], 4)
+        if counts[family][index] != values[index]:
+            found[f"{family}_counted"] = round(counts[family][index], 4)
+    return found
+
+
 def _families(
-    octaves: dict[Family, list[float]], row: TargetRow, threshold: float
+    told: dict[Family, list[float]],
+    counts: dict[Family, list[float]],
+    index: int,
+    threshold: float,
 ) -> tuple[Family, ...]:
     """Those in which a suspect stands out, and nearly as far as in its best one.
 
     A family that only an adversarial pattern fills would teach the masks to prune what the
     network needs (docs/log.md has the table).
     """
-    least = max(threshold, row.score * CLEAR_FAMILY)
-    return tuple(f for f in octaves if octaves[f][row.index] >= least)
+    least = CLEAR_FAMILY * max(values[index] for values in told.values())
+    return tuple(f for f in told if counts[f][index] >= threshold and told[f][index] >= least)
 
 
 def rank_by_votes(

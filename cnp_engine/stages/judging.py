@@ -20,6 +20,7 @@ from cnp_engine.algorithms.scores import NeuronScores
 from cnp_engine.config import RunConfig
 from cnp_engine.errors import RunDamaged
 from cnp_engine.events import (
+    FAMILIES,
     Chosen,
     CurvePoint,
     Event,
@@ -104,22 +105,37 @@ def _odds(score: float, threshold: float) -> float:
 
 def _stands(first: TargetRow, threshold: float) -> str:
     """How far the first class of the ranking stands out, in the family where it does most."""
-    times, from_ = f"{2**first.score:.1f} times", f"({2**threshold:.1f} times is suspicious)"
+    told = _told(first)
+    times, from_ = f"{2**told:.1f} times", f"({2**threshold:.1f} times is suspicious)"
     if first.signals.get("wave_octaves") == round(first.score, 4) > 0:
         return (
             f"class {first.index} ({first.name}) answers {times} as often to one plane wave added "
             f"to the image as to any wave next to it {from_}"
         )
+    less = ""
+    if told > round(first.score, 4) > 0:
+        less = f", which counts as {2**first.score:.1f} times, for theirs differ so much"
     if first.index == ANY:
         return (
             f"a patch {times} smaller than the median of those that send every image to one class "
-            f"changes every answer, whatever it becomes {from_}: no class stands out, as in an "
-            "all-to-all backdoor"
+            f"changes every answer, whatever it becomes {from_}{less}: no class stands out, as in "
+            "an all-to-all backdoor"
         )
     return (
         f"class {first.index} ({first.name}) needs a trigger {times} smaller than the other "
-        f"classes' median {from_}"
+        f"classes' median {from_}{less}"
     )
+
+
+def _told(row: TargetRow) -> float:
+    """Octaves of the family in which a class counts most, before the others' spread is counted."""
+    told = [
+        octaves
+        for family in FAMILIES
+        if (octaves := row.signals.get(f"{family}_octaves")) is not None
+        and row.signals.get(f"{family}_counted", octaves) == round(row.score, 4)
+    ]
+    return max(told, default=row.score)
 
 
 def _success(found: TriggerReversed) -> str:

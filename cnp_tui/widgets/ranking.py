@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
@@ -17,6 +16,7 @@ from textual.widgets import Static
 from cnp_engine.aims import row_name, short_name
 from cnp_engine.events import TargetSizes
 from cnp_engine.export.wording import figure
+from cnp_engine.outliers import counted
 from cnp_engine.state import RunState
 from cnp_tui.glyphs import Glyphs
 from cnp_tui.widgets.borders import border
@@ -30,7 +30,7 @@ NAME = 14
 
 @dataclass(frozen=True)
 class Bar:
-    """One class. ``octaves``: log2 of the other classes' median trigger over its own."""
+    """One class. ``octaves``: how far its trigger is under the others', as that counts."""
 
     index: int
     name: str
@@ -73,13 +73,12 @@ def _at(values: Sequence[float | None], index: int) -> float | None:
 
 
 def octaves(sizes: Sequence[float | None]) -> list[float | None]:
-    """log2 of the median of the *other* classes over each one's own size."""
-    found: list[float | None] = []
-    for index, size in enumerate(sizes):
-        others = [s for i, s in enumerate(sizes) if i != index and s is not None]
-        told = size is not None and size > 0 and others
-        found.append(math.log2(statistics.median(others) / size) if told and size else None)
-    return found
+    """How far each class stands out of the others, as the ranking will count it."""
+    known = {index: size for index, size in enumerate(sizes) if size is not None}
+    if len(known) < 2:
+        return [None] * len(sizes)
+    found = dict(zip(known, counted(list(known.values())), strict=True))
+    return [found.get(index) for index in range(len(sizes))]
 
 
 def text(bars: Sequence[Bar], threshold: float, glyphs: Glyphs, width: int) -> str:

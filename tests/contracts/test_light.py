@@ -14,6 +14,7 @@ import cnp_tui
 from cnp_engine import process
 
 LIGHT = (
+    "aims",
     "codec",
     "commands",
     "config",
@@ -31,6 +32,7 @@ LIGHT = (
     "jsonl",
     "launch",
     "lock",
+    "outliers",
     "process",
     "rundir",
     "runs",

@@ -18,7 +18,6 @@ from cnp_engine.algorithms.target import (
     commonest,
     median_of_others,
     narrow,
-    outlier,
     rank,
     rank_by_votes,
     rank_classes,
@@ -45,34 +44,6 @@ from tests.engine.algorithms.nets import (
 from tests.engine.algorithms.reference import Reference, array, ascent
 
 INF = math.inf
-
-
-@pytest.mark.parametrize(
-    ("sizes", "octaves"),
-    [
-        # median of the others' logarithms less one's own
-        ([1, 8, 8, 8], [3, 0, 0, 0]),
-        ([1, 2, 4, 8, 16], [2.5, 1.5, 0, -1.5, -2.5]),
-        ([8, 4, 4, 2], [-1, 0, 0, 1]),
-        ([27.0, 54.0, 54.0, 54.0], [1, 0, 0, 0]),
-        # two tiny ones do not hide each other among six
-        ([2, 2, 32, 32, 32, 32], [4, 4, 0, 0, 0, 0]),
-        # no trigger found counts as the largest found
-        ([16, 4, INF, 8], [-1, 2, -1, 1]),
-        ([4, INF, INF, 32], [3, 0, 0, 0]),
-        # nothing to compare with
-        ([4, 4, 4], [0, 0, 0]),
-        ([4, INF, INF], [0, 0, 0]),
-        ([INF, INF], [0, 0]),
-        ([3], [0]),
-        ([], []),
-        ([2, 8], [2, -2]),
-        # an empty mask is as small as 1e-6 pixels
-        ([0, 1, 1, 1], [math.log2(1e6), 0, 0, 0]),
-    ],
-)
-def test_octaves_under_the_others(sizes: Sequence[float], octaves: Sequence[float]) -> None:
-    assert outlier(sizes) == pytest.approx(list(octaves), abs=1e-5)
 
 
 def ranked(patch: Sequence[float], blend: Sequence[float], threshold: float = 1.0) -> Ranking:
@@ -265,15 +236,15 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
         (2.0, 0.6, 0.25, 2.0, 0.0, 1),  # what sends most images to one class is that class's
         (2.0, 0.5, 0.25, 2.0, 2.0, 0),
         (2.0, 0.6, 0.6, 2.0, 2.0, 0),  # most of these images are of one class anyway
-        (48.0, 0.3, 0.25, -2.58, -2.58, 4),
-        (INF, 0.3, 0.25, -3.0, -3.0, 4),  # the whole image, 64 pixels
+        (48.0, 0.3, 0.25, -2.58, -2.58, 5),
+        (INF, 0.3, 0.25, -3.0, -3.0, 5),  # the whole image, 64 pixels
     ],
 )
 def test_a_patch_for_any_class_is_smaller_than_those_of_all(
     size: float, share: float, usual: float, octaves: float, score: float, place: int
 ) -> None:
-    sizes = [4.0, 8.0, 8.0, 16.0]
-    ranking = ranked(sizes, [1.0] * 4, threshold=1.5)
+    sizes = [4.0, 8.0, 8.0, 8.0, 16.0]
+    ranking = ranked(sizes, [1.0] * 5, threshold=1.5)
     assert not ranking.suspects
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
     told = with_any(ranking, trigger, size, sizes, share, usual, 1.5)
@@ -415,3 +386,28 @@ def test_a_trigger_stamps_what_the_formula_says() -> None:
     x = images(2, size=4)
     got, pattern, mask = array(trigger.stamp(x)), array(trigger.pattern_CHW), array(trigger.mask_HW)
     np.testing.assert_allclose(got, (1 - mask) * array(x) + mask * pattern, atol=1e-6)
+
+
+SPREAD = 1 / (2.3940 * 1.4826)
+"""What an octave counts as among six classes whose others differ by one (MAD)."""
+
+
+def test_octaves_count_less_where_the_other_classes_differ() -> None:
+    found = ranked([4, 8, 16, 32, 64, 128], [1] * 6)
+    first = found.rows[0]
+    assert (first.index, first.signals["patch_octaves"]) == (0, 3.0)
+    assert first.score == first.anomaly == pytest.approx(3 * SPREAD, abs=1e-4)
+    assert first.signals["patch_counted"] == round(first.score, 4) < 1
+    assert "blend_counted" not in first.signals
+    assert found.suspects == ()
+    assert ranked([2, 8, 16, 32, 64, 128], [1] * 6).suspects == (0,)
+
+
+def test_a_family_counts_less_where_the_classes_differ_and_is_no_worse_for_it() -> None:
+    """Patches 4 octaves out count as 1.13, blends 3 in full: by octaves both are as good."""
+    patches, blends = [2, 8, 16, 32, 64, 128], [1, 8, 8, 8, 8, 8]
+    found = ranked(patches, blends)
+    assert found.rows[0].score == 3.0
+    assert found.families[0] == ("patch", "blend")
+    # under an octave as it counts it is no evidence, and teaches nothing either
+    assert ranked([4, *patches[1:]], blends).families[0] == ("blend",)

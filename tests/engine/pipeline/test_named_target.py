@@ -77,6 +77,21 @@ def test_what_stands_out_has_to_work_on_other_images_whoever_named_it() -> None:
     assert weaker.reasons[0].startswith("class 6 (frog) needs a trigger 3.5 times smaller")
 
 
+def test_octaves_that_count_as_less_are_told_as_they_are_and_as_they_count() -> None:
+    signals: dict[str, float | None] = {
+        "patch_octaves": 3.0,
+        "patch_counted": 1.5,
+        "blend_octaves": 1.2,
+    }
+    rows = (TargetRow(1, "car", 1.5, signals=signals), TargetRow(2, "bird", 0.2))
+    target = follow(config(), Ranking(rows, (1,), 1.3))
+    found = verdict(target, config(), [TriggerReversed(1, Rate(0.9, 100, 0.0, 1.0), 5.0, 9)])
+    assert found.reasons[0] == (
+        "class 1 (car) needs a trigger 8.0 times smaller than the other classes' median "
+        "(2.0 times is suspicious), which counts as 2.8 times, for theirs differ so much"
+    )
+
+
 @pytest.mark.parametrize(
     ("named", "found", "repaired"),
     [
