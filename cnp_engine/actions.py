@@ -237,6 +237,7 @@ class _Job:
                 "healed": {
                     "kept": healed.kept,
                     "steps": healed.steps,
+                    "share": healed.share,
                     **_rates(healed.measured),
                     **_free(healed.label_free),
                 },

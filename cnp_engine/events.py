@@ -290,7 +290,7 @@ class Healed(Event):
 
     ``kept``: it is better on the images that chose, so it was written to ``path``, read back and
     measured; else nothing was written and ``measured`` is empty. ``pruned`` is what the same images
-    said of the model before. ``copy`` as in ``Exported``.
+    said of the model before. ``share`` of what was learnt was taken. ``copy`` as in ``Exported``.
     """
 
     tag: ClassVar[str] = "healed"
@@ -303,6 +303,7 @@ class Healed(Event):
     path: str = ""
     sha256: str = ""
     copy: bool = False
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

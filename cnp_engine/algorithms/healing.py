@@ -3,8 +3,8 @@
 The pruned network learns to answer as the original does on clean images, and to answer the same on
 those images stamped with the reversed triggers. Only weights and biases of BatchNorm learn, the
 pruned weights staying 0: so few parameters give back as much as all of them do, and a hundred
-images are not learnt by heart (docs/log.md has the table). Not part of the method: a stage beside
-it, judged by ``gains``.
+images are not learnt by heart (docs/log.md has the table). How much of what was learnt is taken,
+``farthest`` says. Not part of the method: a stage beside it, judged by ``gains``.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from cnp_engine.algorithms.overlay import MaskedNetwork, Overlay
 from cnp_engine.algorithms.pruning import Point, Strong, cost, one_image
 from cnp_engine.algorithms.rates import wilson
 from cnp_engine.events import Progress
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+"""How much of what was learnt is tried: the last of it helps least, and may bring some of the
+backdoor back."""
 
 TELL_EVERY = 10
 """Steps between two words of progress."""
@@ -98,6 +102,36 @@ def _pruned(network: MaskedNetwork, mask_N: Tensor) -> list[tuple[Tensor, Tensor
     return found
 
 
+def partly(
+    network: MaskedNetwork, mask_N: Tensor, healed: MaskedNetwork, share: float
+) -> MaskedNetwork:
+    """A copy that has changed by a ``share`` of what healing has changed: 0 pruned alone, 1 all."""
+    pruned, between = network.twin(), healed.twin()
+    _pruned(pruned, mask_N)
+    for name, _ in between.overlay.layers:
+        for kind in ("weight", "bias"):
+            now = between.module.get_parameter(f"{name}.{kind}")
+            now.data = pruned.module.get_parameter(f"{name}.{kind}").lerp(now, share)
+    between.overlay = Overlay(between.module, between.overlay.layers)
+    return between
+
+
+def farthest(before: Point, after: Sequence[Point], price: float, noise: float, views: int) -> int:
+    """Which of ``after``, less to more of what was learnt, to take.
+
+    The last of those that gain and cost at most ``noise`` more than the cheapest; the last of all
+    where none gains.
+    """
+    costs = {
+        index: _spent(point, price)
+        for index, point in enumerate(after)
+        if gains(before, point, price, noise, views)
+    }
+    if not costs:
+        return len(after) - 1
+    return max(index for index, spent in costs.items() if spent <= min(costs.values()) + noise)
+
+
 def gains(before: Point, after: Point, price: float, noise: float, views: int = 1) -> bool:
     """Whether healing is worth it: cheaper, and hardly more residual.
 
@@ -107,12 +141,12 @@ def gains(before: Point, after: Point, price: float, noise: float, views: int = 
     interval of ``before`` does not tell from it: of 26 images none or three is all the same.
     ``views``: how many of each image the points count.
     """
-
-    def spent(point: Point) -> float:
-        return cost(point, price) + 1 - point.recovery.value
-
     was = before.residual
     images = was.n // views
     known = wilson(round(was.value * images), images) or was
     most = max(was.value + noise, was.value + views * one_image(after), known.high)
-    return spent(after) < spent(before) and after.residual.value <= most
+    return _spent(after, price) < _spent(before, price) and after.residual.value <= most
+
+
+def _spent(point: Point, price: float) -> float:
+    return cost(point, price) + 1 - point.recovery.value

@@ -29,10 +29,14 @@ class LabelFreeRates(TypedDict):
 
 
 class HealedRates(TypedDict):
-    """``kept`` false: no better, so not written; its ground truth was not measured then."""
+    """``kept`` false: no better, so not written; its ground truth was not measured then.
+
+    ``share`` of what the steps had changed was taken.
+    """
 
     kept: bool
     steps: int
+    share: float
     ba: float | None
     asr: float | None
     ra: float | None
@@ -206,7 +210,11 @@ def _healed(event: Healed | None) -> HealedRates | None:
     if event is None:
         return None
     return HealedRates(
-        kept=event.kept, steps=event.steps, **_rates(event.measured), **_free(event.label_free)
+        kept=event.kept,
+        steps=event.steps,
+        share=event.share,
+        **_rates(event.measured),
+        **_free(event.label_free),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnp_engine.aims import ANY, named
-from cnp_engine.events import LabelFree, Measured, Rate, TriggerReversed
+from cnp_engine.events import Healed, LabelFree, Measured, Rate, TriggerReversed
 from cnp_engine.export.definitions import DEFINITIONS, GROUND_TRUTH, LABEL_FREE, NAMES
 from cnp_engine.export.document import Block, Bullets, Para, Section, Table, Tile, Tiles
 from cnp_engine.export.inputs import ReportInput
@@ -137,11 +137,21 @@ def _healed_sentences(run: ReportInput) -> list[str]:
         )
         if (one := healed[name]) is not None
     ]
-    steps = plural(run.healed.steps, "step")
     return [
-        f"Healed in {steps}, as a file of its own, better on images that taught it nothing: "
+        f"Healed in {_taught(run.healed)}, as a file of its own, better on images that taught it "
+        "nothing: "
         f"{_listed(told)}."
     ]
+
+
+def _taught(healed: Healed) -> str:
+    """ "200 steps", and how much of their change where that is not all."""
+    steps = plural(healed.steps, "step")
+    return (
+        steps
+        if healed.share == 1
+        else f"{steps}, of whose change {percent(healed.share, 0)} is taken"
+    )
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -219,7 +229,7 @@ def _healed_table(run: ReportInput) -> list[Block]:
         for name in (*GROUND_TRUTH, *LABEL_FREE)
         if healed[name] is not None
     ]
-    about = f"Healed: {plural(run.healed.steps, 'step')} of self-distillation. {kept}"
+    about = f"Healed: self-distillation in {_taught(run.healed)}. {kept}"
     first = "Original" if run.after is None else "Repaired"
     return [Table(["Figure", first, "Healed", "Points"], rows, numeric=[3], caption=about)]
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from cnp_engine import codec, runtime
-from cnp_engine.algorithms.healing import HealPlan, gains, heal
+from cnp_engine.algorithms.healing import SHARES, HealPlan, farthest, gains, heal, partly
 from cnp_engine.algorithms.overlay import SMALLEST, pruned_mask
 from cnp_engine.config import HealSettings
 from cnp_engine.events import CurvePoint, Event, Healed, StageStarted
@@ -119,12 +119,18 @@ def _healed(
     mask_N = pruned_mask(order_N.to(material.network.device), k)
     judges = list(dict.fromkeys(material.judges(triggers.judges)))  # the last decides
     before = [judge.judge(k, mask_N) for judge in judges]
-    healed = yield from heal(
+    taught = yield from heal(
         material.network, mask_N, material.optimise, triggers.strong, plan, draws
     )
-    after = [judge.judge(k, None, healed) for judge in judges]
-    kept = gains(before[-1], after[-1], sweep.price, sweep.noise, material.views)
-    event = Healed(k, plan.steps, kept, before[0].label_free, after[0].label_free)
+    tried = []
+    for share in SHARES:
+        healed = partly(material.network, mask_N, taught, share)
+        tried.append(judges[-1].judge(k, None, healed))
+    at = farthest(before[-1], tried, sweep.price, sweep.noise, material.views)
+    kept = gains(before[-1], tried[at], sweep.price, sweep.noise, material.views)
+    healed = partly(material.network, mask_N, taught, SHARES[at])
+    told = judges[0].judge(k, None, healed) if len(judges) > 1 else tried[at]
+    event = Healed(k, plan.steps, kept, before[0].label_free, told.label_free, share=SHARES[at])
     tensors = {
         f"{name}.{kind}": healed.module.get_parameter(f"{name}.{kind}").detach().cpu()
         for name, _ in material.layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from cnp_engine.algorithms.healing import HealPlan, gains, heal
+from cnp_engine.algorithms.healing import SHARES, HealPlan, farthest, gains, heal, partly
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers, pruned_mask
 from cnp_engine.algorithms.pruning import Point, Strong
 from cnp_engine.algorithms.rates import share
@@ -177,3 +177,48 @@ def test_views_of_an_image_are_not_as_many_images(now: int, kept: bool) -> None:
     after = Point(3, rate(0.9), rate(now / 260, 260), rate(0.5))
     assert gains(before, after, price=4.0, noise=0.02, views=10) is kept
     assert not gains(before, after, price=4.0, noise=0.02)
+
+
+def parameters(network: MaskedNetwork) -> dict[str, torch.Tensor]:
+    return {name: p.detach() for name, p in network.module.named_parameters()}
+
+
+def test_a_share_of_healing_lies_between_pruned_and_healed() -> None:
+    network, mask_N = masked(PlantedNet(), PLANTED_LAYERS), mask(DETECTOR)
+    taught = healed(network, mask_N)
+    none, half, every = (partly(network, mask_N, taught, share) for share in (0, 0.5, 1))
+    x = images(64)
+    assert torch.equal(answers(none, x), answers(network, x, mask_N))
+    for name, p in parameters(half).items():
+        torch.testing.assert_close(p, (parameters(none)[name] + parameters(taught)[name]) / 2)
+        assert torch.equal(parameters(every)[name], parameters(taught)[name])
+    changed = [n for n, p in parameters(none).items() if not torch.equal(p, parameters(half)[n])]
+    assert changed
+    # what asks it for masks reads its own weights, not those of the network it came from
+    assert torch.equal(half.overlay.weight_N[DETECTOR], torch.zeros(()))
+
+
+def told(retention: float, residual: float, recovery: float = 0.9) -> Point:
+    def of(value: float) -> Rate:
+        return Rate(value, 300, value, value)
+
+    return Point(1, of(retention), of(residual), of(recovery))
+
+
+@pytest.mark.parametrize(
+    ("after", "which"),
+    [
+        # cost: residual + 4 (1 - retention) + 1 - recovery; 0.02 is not told apart
+        ([(0.92, 0.0), (0.94, 0.0), (0.95, 0.0), (0.96, 0.0)], 3),
+        ([(0.92, 0.0), (0.96, 0.0), (0.955, 0.0), (0.95, 0.0)], 2),
+        ([(0.92, 0.0), (0.96, 0.0), (0.953, 0.0), (0.95, 0.0)], 1),
+        # the last adds more residual than may be added, whatever it costs
+        ([(0.92, 0.0), (0.94, 0.0), (0.95, 0.01), (0.99, 0.05)], 2),
+        # nothing gains
+        ([(0.90, 0.0), (0.89, 0.0), (0.89, 0.0), (0.88, 0.0)], 3),
+    ],
+)
+def test_as_much_is_taken_as_does_no_harm(after: list[tuple[float, float]], which: int) -> None:
+    assert len(after) == len(SHARES)
+    points = [told(*one) for one in after]
+    assert farthest(told(0.90, 0.0), points, price=4.0, noise=0.02, views=1) == which

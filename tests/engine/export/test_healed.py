@@ -33,6 +33,12 @@ def test_the_report_holds_the_healed_model_against_the_pruned_one() -> None:
     assert "+2.1" in row
 
 
+def test_it_says_how_much_of_what_was_learnt_is_taken() -> None:
+    half = told(dataclasses.replace(HEALED, share=0.5))
+    assert "Healed in 200 steps, of whose change 50 % is taken, as a file of its own" in half
+    assert "self-distillation in 200 steps, of whose change 50 % is taken. The healed model" in half
+
+
 def test_a_healed_model_that_was_not_kept_is_told_of_too() -> None:
     text = told(DROPPED)
     assert "gained nothing" in text
@@ -48,7 +54,7 @@ def test_what_was_healed_of_an_earlier_choice_is_not_of_this_one() -> None:
 def test_the_summary_has_its_rates_with_their_evidence() -> None:
     found = json.loads(summary_json(summary(SummaryParts(seed=0, healed=HEALED))))
     assert found["healed"] == {
-        "kept": True, "steps": 200, "ba": 0.9277, "asr": 0.0123, "ra": 0.9111,
+        "kept": True, "steps": 200, "share": 1.0, "ba": 0.9277, "asr": 0.0123, "ra": 0.9111,
         "retention": 0.973, "residual": 0.0156, "recovery": None,
     }  # fmt: skip
     assert found["evidence"]["n"]["healed.asr"] == 9000
