@@ -104,6 +104,7 @@ class Summary(TypedDict):
     after: Rates
     label_free: LabelFreeRates
     healed: HealedRates | None
+    repaired: list[int | None]
     seconds: Seconds
     peak_memory_bytes: int | None
     device: str | None
@@ -117,7 +118,8 @@ class Summary(TypedDict):
 class SummaryParts:
     """Everything the object is made of; what a run did not come to stays at its default.
 
-    ``targets`` are the classes the verdict names. ``seconds`` maps a stage, and "total", to
+    ``targets`` are the classes the verdict names, ``repaired`` what was pruned or healed against:
+    others where the user named them. ``seconds`` maps a stage, and "total", to
     its time. ``after`` and ``label_free`` are of the exported file as read back, pruned;
     ``healed`` is None where nothing was healed.
     """
@@ -129,6 +131,7 @@ class SummaryParts:
     ranking: tuple[TargetRow, ...] = ()
     success: Rate | None = None
     mask_l1: float | None = None
+    repaired: tuple[int, ...] = ()
     neurons: int | None = None
     pruned: int = 0
     threshold: float | None = None
@@ -160,6 +163,7 @@ def summary(parts: SummaryParts) -> Summary:
         after=_rates(parts.after),
         label_free=_free(parts.label_free),
         healed=_healed(parts.healed),
+        repaired=[None if one == ANY else one for one in parts.repaired],
         seconds=_seconds(parts.seconds or {}),
         peak_memory_bytes=parts.peak_memory_bytes,
         device=parts.device,

@@ -37,6 +37,7 @@ from cnp_engine.stages.healing import Healing
 from cnp_engine.stages.judging import Curve
 from cnp_engine.stages.material import Clock, Material
 from cnp_engine.stages.reversing import Triggers
+from cnp_engine.stages.session import aims
 
 EXAMPLES = 6
 """Clean images shown with and without the reversed trigger."""
@@ -211,7 +212,8 @@ def sum_up(
         key=lambda r: r.mask_l1,
         default=None,
     )
-    chosen, remeasured = delivery.chosen, delivery.remeasured
+    chosen, remeasured, healed = delivery.chosen, delivery.remeasured, delivery.healed
+    changed = bool(chosen and chosen.k) or bool(healed and healed.kept)
     value = files.summary(
         files.SummaryParts(
             seed=material.config.seed,
@@ -220,13 +222,14 @@ def sum_up(
             ranking=ranked.ranking,
             success=first.success if first else None,
             mask_l1=first.mask_l1 if first else None,
+            repaired=aims(material.config, found) if changed else (),
             neurons=material.network.neurons,
             pruned=chosen.k if chosen else 0,
             threshold=chosen.threshold if chosen else None,
             before=evidence.before,
             after=_after(evidence, found, remeasured),
             label_free=remeasured.label_free if remeasured else LabelFree(),
-            healed=delivery.healed,
+            healed=healed,
             seconds=seconds,
             peak_memory_bytes=runtime.peak_memory_bytes(material.network.device),
             device=runtime.describe(material.network.device),

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from cnp_engine.aims import ANY
 from cnp_engine.events import LabelFree, Measured, Rate, TargetRow
 from cnp_engine.export.summary import SummaryParts, summary, summary_json
 
 TOP = [
     *("status", "verdict", "target", "target_ranking", "reversed", "neurons", "threshold"),
-    *("before", "after", "label_free", "healed", "seconds", "peak_memory_bytes", "device", "seed"),
-    *("exports", "run", "evidence"),
+    *("before", "after", "label_free", "healed", "repaired", "seconds", "peak_memory_bytes"),
+    *("device", "seed", "exports", "run", "evidence"),
 ]
 NESTED = {
     "reversed": ["success", "mask_l1"],
@@ -67,7 +68,7 @@ def test_what_was_not_measured_is_null() -> None:
     for group in ("reversed", "before", "after", "label_free", "seconds"):
         assert set(loaded[group].values()) == {None}, group
     assert loaded["neurons"] == {"total": None, "pruned": 0, "fraction": None}
-    assert loaded["target_ranking"] == loaded["exports"] == []
+    assert loaded["target_ranking"] == loaded["exports"] == loaded["repaired"] == []
     assert loaded["evidence"]["n"] == {}
 
 
@@ -103,3 +104,7 @@ def test_evidence_carries_n_and_interval_of_each_rate() -> None:
 @pytest.mark.parametrize(("targets", "shown"), [((), None), ((3,), 3), ((3, 1), [3, 1])])
 def test_target_is_one_or_several(targets: tuple[int, ...], shown: object) -> None:
     assert read(SummaryParts(seed=0, targets=targets))["target"] == shown
+
+
+def test_what_is_repaired_may_be_another_class_than_that_of_the_verdict() -> None:
+    assert read(SummaryParts(seed=0, targets=(3,), repaired=(5, ANY)))["repaired"] == [5, None]

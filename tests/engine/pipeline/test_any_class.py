@@ -104,6 +104,7 @@ def test_what_carries_it_is_pruned_and_the_files_say_so(run: Run) -> None:
     assert summary["after"]["ra"] == summary["after"]["ba"] == 1.0
     assert summary["label_free"]["residual"] < 0.1
     assert summary["neurons"]["pruned"] in (1, 2)
+    assert summary["repaired"] == [None]
     state = torch.load(run[0].exports / "purified.pth", weights_only=True)
     assert float(state["bn1.weight"][DETECTOR]) * float(state["bn2.weight"][DETECTOR]) == 0
     report = (run[0].exports / "report.md").read_text()

@@ -60,6 +60,7 @@ class TestRepaired:
         found = summary(repaired)
         assert found["verdict"] == "backdoored"
         assert found["target"] == 5
+        assert found["repaired"] == [5]
         assert found["before"]["asr"] >= 0.98
         # the bar is 2 %; rounding that differs with the machine moves it (docs/log.md)
         assert found["after"]["asr"] <= 0.03
@@ -189,6 +190,7 @@ class TestCleared:
         assert found["verdict"] == "no_evidence"
         assert found["target"] is None
         assert found["neurons"]["pruned"] == 0
+        assert found["repaired"] == []
         assert found["before"]["ba"] >= 0.95
         assert found["after"] == found["before"]
         assert not (cleared[0].exports / "purified.pth").exists()

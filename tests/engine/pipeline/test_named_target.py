@@ -137,7 +137,9 @@ def test_a_whole_run_says_that_something_else_was_found(tmp_path: Path) -> None:
     }  # fmt: skip
     session = reopen(store.config, store, RunState.from_events(events))
     assert {trigger.target for trigger, _ in session.triggers.judges} == {OTHER}
-    assert finished(events).summary["target"] == TARGET
+    told = finished(events).summary
+    assert told["target"] == TARGET
+    assert told["repaired"] == ([OTHER] if told["neurons"]["pruned"] else [])
     report = (store.exports / "report.md").read_text()
     assert f"toward class {TARGET}" in report
     assert "is not repaired, for --target names others" in report
