@@ -17,6 +17,9 @@ LEAST = 1e-6
 BY_CHANCE = 0.05
 """How likely one of all the classes may be, by the spread of the others alone, an octave out."""
 
+FEWEST = 6
+"""Fewer others say nothing of how far they differ: octaves count in full."""
+
 TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
@@ -37,8 +40,8 @@ def counted(sizes: Sequence[float]) -> list[float]:
     their median and spread (1.4826 MAD), the smallest of as many would lie ``z`` spreads out with a
     probability of ``BY_CHANCE``; where that is more than an octave, it is what counts as one.
     """
-    if len(sizes) < 2:
-        return [0.0] * len(sizes)
+    if len(sizes) <= FEWEST:
+        return octaves(sizes)
     z = statistics.NormalDist().inv_cdf(1 - BY_CHANCE / len(sizes))
     return [stands / max(1.0, z * spread) for stands, spread in _held(sizes)]
 

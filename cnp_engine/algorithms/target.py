@@ -81,7 +81,9 @@ class Ranking:
     def strongest_family(self, target: int) -> tuple[Family, ...]:
         """The family in which a class stands out most, for a class that is followed regardless."""
         row = next(row for row in self.rows if row.index == target)
-        octaves = {f: row.signals.get(f"{f}_octaves") for f in KINDS}
+        octaves = {
+            f: row.signals.get(f"{f}_counted", row.signals.get(f"{f}_octaves")) for f in KINDS
+        }
         known = {f: value for f, value in octaves.items() if value is not None}
         return (max(known, key=known.__getitem__) if known else Patch.family,)
 
@@ -293,13 +295,14 @@ def _families(
     index: int,
     threshold: float,
 ) -> tuple[Family, ...]:
-    """Those in which a suspect stands out, and nearly as far as in its best one.
+    """Those in which a suspect stands out, as that counts, nearly as far as in the best of them.
 
     A family that only an adversarial pattern fills would teach the masks to prune what the
     network needs (docs/log.md has the table).
     """
-    least = CLEAR_FAMILY * max(values[index] for values in told.values())
-    return tuple(f for f in told if counts[f][index] >= threshold and told[f][index] >= least)
+    counts_in = {f: told[f][index] for f in told if counts[f][index] >= threshold}
+    least = CLEAR_FAMILY * max(counts_in.values(), default=0.0)
+    return tuple(f for f, octaves in counts_in.items() if octaves >= least)
 
 
 def rank_by_votes(

@@ -114,7 +114,10 @@ def _stands(first: TargetRow, threshold: float) -> str:
         )
     less = ""
     if told > round(first.score, 4) > 0:
-        less = f", which counts as {2**first.score:.1f} times, for theirs differ so much"
+        less = (
+            f", which counts as {2**first.score:.1f} times, for the triggers of the other classes "
+            "differ so much in size"
+        )
     if first.index == ANY:
         return (
             f"a patch {times} smaller than the median of those that send every image to one class "

@@ -79,7 +79,8 @@ def aims(config: RunConfig, verdict: VerdictReached | None) -> tuple[int, ...]:
     aims at no class in particular in any case."""
     found = () if verdict is None else verdict.targets
     named = config.targets
-    return (*named, *(target for target in found if not named or target == ANY))
+    others = (target for target in found if not named or target == ANY)
+    return tuple(dict.fromkeys((*named, *others)))
 
 
 def _unchanged(

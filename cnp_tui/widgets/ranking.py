@@ -73,7 +73,7 @@ def _at(values: Sequence[float | None], index: int) -> float | None:
 
 
 def octaves(sizes: Sequence[float | None]) -> list[float | None]:
-    """How far each class stands out of the others, as the ranking will count it."""
+    """How far each class stands out of the others whose triggers are known, as that counts."""
     known = {index: size for index, size in enumerate(sizes) if size is not None}
     if len(known) < 2:
         return [None] * len(sizes)

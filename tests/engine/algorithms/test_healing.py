@@ -210,7 +210,7 @@ def told(retention: float, residual: float, recovery: float = 0.9) -> Point:
     [
         # cost: residual + 4 (1 - retention) + 1 - recovery; 0.02 is not told apart
         ([(0.92, 0.0), (0.94, 0.0), (0.95, 0.0), (0.96, 0.0)], 3),
-        ([(0.92, 0.0), (0.96, 0.0), (0.955, 0.0), (0.95, 0.0)], 2),
+        ([(0.92, 0.0), (0.96, 0.0), (0.956, 0.0), (0.95, 0.0)], 2),
         ([(0.92, 0.0), (0.96, 0.0), (0.953, 0.0), (0.95, 0.0)], 1),
         # the last adds more residual than may be added, whatever it costs
         ([(0.92, 0.0), (0.94, 0.0), (0.95, 0.01), (0.99, 0.05)], 2),

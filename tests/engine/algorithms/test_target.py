@@ -228,7 +228,7 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
 @pytest.mark.parametrize(
     ("size", "share", "usual", "octaves", "score", "place"),
     [
-        # the classes have 4, 8, 8, 16 pixels, and 1, 0, 0, -1 octaves
+        # the classes have 4, 8, 8, 8, 16 pixels, and 1, 0, 0, 0, -1 octaves
         (2.0, 0.3, 0.25, 2.0, 2.0, 0),
         (4.0, 0.3, 0.25, 1.0, 0.0, 1),  # under their median, but no smaller than each
         (2.4, 0.3, 0.25, 1.74, 0.0, 1),
@@ -388,26 +388,46 @@ def test_a_trigger_stamps_what_the_formula_says() -> None:
     np.testing.assert_allclose(got, (1 - mask) * array(x) + mask * pattern, atol=1e-6)
 
 
-SPREAD = 1 / (2.3940 * 1.4826)
-"""What an octave counts as among six classes whose others differ by one (MAD)."""
+SPREAD = 1 / (2.4977 * 1.4826)
+"""What an octave counts as among eight classes whose others differ by one (MAD)."""
+
+OTHERS = [8, 16, 32, 32, 32, 64, 128]
+"""Octaves 3, 4, 5, 5, 5, 6, 7: median 5, MAD 1."""
 
 
 def test_octaves_count_less_where_the_other_classes_differ() -> None:
-    found = ranked([4, 8, 16, 32, 64, 128], [1] * 6)
+    found = ranked([4, *OTHERS], [1] * 8)
     first = found.rows[0]
     assert (first.index, first.signals["patch_octaves"]) == (0, 3.0)
     assert first.score == first.anomaly == pytest.approx(3 * SPREAD, abs=1e-4)
     assert first.signals["patch_counted"] == round(first.score, 4) < 1
     assert "blend_counted" not in first.signals
     assert found.suspects == ()
-    assert ranked([2, 8, 16, 32, 64, 128], [1] * 6).suspects == (0,)
+    assert ranked([2, *OTHERS], [1] * 8).suspects == (0,)
 
 
-def test_a_family_counts_less_where_the_classes_differ_and_is_no_worse_for_it() -> None:
-    """Patches 4 octaves out count as 1.13, blends 3 in full: by octaves both are as good."""
-    patches, blends = [2, 8, 16, 32, 64, 128], [1, 8, 8, 8, 8, 8]
-    found = ranked(patches, blends)
-    assert found.rows[0].score == 3.0
-    assert found.families[0] == ("patch", "blend")
-    # under an octave as it counts it is no evidence, and teaches nothing either
-    assert ranked([4, *patches[1:]], blends).families[0] == ("blend",)
+@pytest.mark.parametrize(
+    ("patch", "blend", "families"),
+    [
+        # patches 4 octaves out count as 1.08, blends 3 in full: by octaves both are as good
+        (2, 8, ("patch", "blend")),
+        (2, 2**1.5, ("patch",)),
+        # patches 3 octaves out count as 0.81: no evidence, nothing to be taught by, and no measure
+        # for the others
+        (4, 8, ("blend",)),
+        (4, 2**1.5, ("blend",)),
+    ],
+)
+def test_families_stand_out_by_what_counts(
+    patch: float, blend: float, families: tuple[Family, ...]
+) -> None:
+    found = ranked([patch, *OTHERS], [1, *[blend] * 7])
+    assert found.suspects == (0,)
+    assert found.families[0] == families
+
+
+def test_a_class_that_is_followed_regardless_is_so_in_the_family_that_counts_most() -> None:
+    found = ranked([4, *OTHERS], [1, *[2**0.9] * 7])
+    assert found.suspects == ()
+    assert found.rows[0].signals["patch_octaves"] == 3.0
+    assert found.strongest_family(0) == ("blend",)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from cnp_engine import runtime
 from cnp_engine.actions import export_run, report_run
+from cnp_engine.algorithms.healing import SHARES, HealPlan, heal
+from cnp_engine.algorithms.overlay import pruned_mask
 from cnp_engine.commands import Export
 from cnp_engine.config import HealSettings
 from cnp_engine.errors import SettingInvalid
@@ -27,6 +30,7 @@ from cnp_engine.models.checkpoint import file_digest, read_checkpoint
 from cnp_engine.rundir import CONFIG, RunDirectory
 from cnp_engine.stages.healing import called_for, load_healing
 from cnp_engine.stages.session import reopen
+from cnp_engine.steps import result
 from tests.engine.pipeline.conftest import TARGETED, demo_config, drive, finished
 from tests.engine.pipeline.test_viewed import Run, ask, state
 
@@ -85,6 +89,40 @@ def test_another_worker_takes_over_what_was_healed(run: RunDirectory, tmp_path: 
     done = [e for e in events if isinstance(e, StageFinished) and e.stage == "heal"]
     assert [event.restored for event in done] == [True]
     assert run.artifact("healed.safetensors").read_bytes() == before
+
+
+def test_what_is_written_is_the_share_that_is_said(run: RunDirectory) -> None:
+    """The same steps again, then by hand what lies so far between pruned and taught."""
+    session = reopen(run.config, run, state(run))
+    material, given, k = session.material, run.config.heal, session.curve.chosen.k
+    written = load_healing(material, session.scores.order_N, k)
+    assert written is not None
+    assert written.event.share in SHARES
+    summary = json.loads((run.path / "summary.json").read_text())
+    assert summary["healed"]["share"] == written.event.share
+    mask_N = pruned_mask(session.scores.order_N, k)
+    plan = HealPlan(given.steps, given.batch, given.lr, given.flip)
+    draws = runtime.generator(run.config.seed, "heal")
+    taught = result(
+        heal(material.network, mask_N, material.optimise, session.triggers.strong, plan, draws)
+    )
+    parts = torch.split(mask_N, [channels for _, channels in material.layers])
+    for (name, _), part in zip(material.layers, parts, strict=True):
+        was = material.network.module.get_parameter(f"{name}.weight") * part
+        now = taught.module.get_parameter(f"{name}.weight")
+        wanted = was + written.event.share * (now - was)
+        torch.testing.assert_close(written.tensors[f"{name}.weight"], wanted)
+
+
+def test_what_was_healed_before_shares_were_known_was_taken_whole(run: RunDirectory) -> None:
+    path = run.artifact("healed.json")
+    told = json.loads(path.read_text())
+    del told["share"]
+    path.write_text(json.dumps(told))
+    session = reopen(run.config, run, state(run))
+    found = load_healing(session.material, session.scores.order_N, session.curve.chosen.k)
+    assert found is not None
+    assert found.event.share == 1.0
 
 
 def test_a_run_that_does_not_heal_says_nothing_of_it(whole: Run) -> None:
