@@ -288,8 +288,8 @@ class Remeasured(Event):
 class Healed(Event):
     """The pruned model after self-distillation: what it came to, beside the pruned one.
 
-    ``kept``: better on the images that chose, so written and measured. ``pruned``: what they said of
-    the model before. ``share`` of what was learnt was taken. ``copy`` as in ``Exported``.
+    ``kept``: better on the images that chose, so written and measured. ``pruned``: what they said
+    of the model before. ``share`` of what was learnt was taken. ``copy`` as in ``Exported``.
     """
 
     tag: ClassVar[str] = "healed"
