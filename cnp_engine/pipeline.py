@@ -248,7 +248,9 @@ def _halved(config: RunConfig) -> RunConfig | None:
 
     return replace(
         config,
-        target=replace(config.target, batch=half(config.target.batch)),
+        target=replace(
+            config.target, batch=half(config.target.batch), glance=half(config.target.glance)
+        ),
         reversal=replace(config.reversal, batch=half(config.reversal.batch)),
         masks=replace(config.masks, batch=half(config.masks.batch)),
         heal=replace(config.heal, batch=half(config.heal.batch)),

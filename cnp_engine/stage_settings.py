@@ -41,6 +41,12 @@ class TargetSettings:
         low=1,
     )
     batch: int = setting(16, "images a step for every class", low=4)
+    glance: int = setting(
+        8,
+        "images a step of a first look, which decides where a class stands out clearly or none "
+        "does nearly; batch or more: no such look",
+        low=4,
+    )
     families: tuple[Family, ...] = setting(
         FAMILIES, "kinds of triggers looked for; fewer are faster", some=True
     )

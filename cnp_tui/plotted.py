@@ -58,9 +58,14 @@ _NOTHING: dict[Stage, str] = {
 
 
 def _of_reversal(config: RunConfig, snapshot: Snapshot, stage: Stage) -> dict[Place, Plotted]:
-    batch = config.target.batch if stage == "target" else config.reversal.batch
-    who = "all classes" if stage == "target" else "all restarts"
-    about = f"Mean over {who}, on {batch} images a step each. "
+    first, batch = config.target.glance, config.target.batch
+    if stage == "trigger":
+        who, images = "all restarts", f"{config.reversal.batch} images a step each"
+    elif first < batch:
+        who, images = "all classes", f"{first} images a step each, {batch} if that is not clear"
+    else:
+        who, images = "all classes", f"{batch} images a step each"
+    about = f"Mean over {who}, on {images}. "
     series, unit = _series(snapshot, stage), f"{stage} step"
     return {
         "rates": Plotted(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -42,6 +42,11 @@ AT_ONCE = 16
 NARROW = 0.5
 """A verdict that hangs on less than this beyond the threshold is looked into once more: sizes of
 one search scatter by tenths of an octave."""
+
+SURE = (0.4, 0.6)
+"""A first look, on fewer images a step, is believed where its first class is more than so many
+octaves under the threshold, or at least so many beyond it: fewer images are easier to fit, so sizes
+scatter more."""
 
 CLEAR = 0.6
 """A further suspect stands out at least this far of the first one's octaves: a class that is close
@@ -111,6 +116,7 @@ def rank_classes(
     *,
     threshold: float,
     eps: float,
+    glance: int | None = None,
     restarts: int = 2,
     at_once: int = AT_ONCE,
     wave_images: int = 24,
@@ -120,48 +126,99 @@ def rank_classes(
 
     ``threshold``: octaves under the median of the others from which a class is a suspect; families
     in which one is so by little are searched again for all classes, and the smaller trigger of each
-    counts. ``restarts``: starts of every class's patch and warp. ``at_once``: searches in a batch.
-    ``wave_images``: images on which plane waves are tried.
+    counts. ``glance``: images a step of a first look, which is believed where it is clear; None, or
+    as many as the plan's, is none. ``restarts``: starts of every class's patch and warp.
+    ``at_once``: searches in a batch. ``wave_images``: images on which plane waves are tried.
     """
-    every = _searches(len(names), plan, restarts, at_once)
-    searches = [search for search in every if search.family in families]
-    size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
-    looks = len(waves.frequencies(*size)) if Wave.family in families else 0
-    total, done = sum(search.steps for search in searches) + looks, 0
+    least = plan.batch if glance is None else min(glance, plan.batch)
     unmasked = folded(network, images_BCHW)
-    for search in searches:
-        yield from search.run(unmasked, images_BCHW, generator, done, total)
-        done += search.steps
+    looks = [
+        _Look(unmasked, images_BCHW, names, replace(plan, batch=batch), restarts, at_once, families)
+        for batch in sorted({least, plan.batch})
+    ]
+    size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
+    tried = len(waves.frequencies(*size)) if Wave.family in families else 0
+    done = yield from looks[0].search(generator, 0, families, also=tried)
     peaks: list[waves.Peak] = []
-    if looks:
+    if tried:
         peaks = yield from waves.peaks(
-            unmasked, images_BCHW, len(names), count=wave_images, offset=done, total=total
+            unmasked, images_BCHW, len(names), count=wave_images, offset=done, total=done + tried
         )
+    done += tried
     votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
+    for look in looks:
+        if look is not looks[0]:
+            done = yield from look.search(generator, done, families)
+        ranking = look.ranked(votes, peaks, threshold)
+        last = look is looks[-1]
+        if last and (doubtful := narrow(ranking, threshold)):
+            done = yield from look.search(generator, done, doubtful)
+            ranking = look.ranked(votes, peaks, threshold)
+        decides = last or sure(ranking, threshold)
+        if decides and Patch.family in families and not ranking.suspects:
+            done, ranking = yield from look.anywhere(ranking, generator, done, threshold)
+        if decides and sure(ranking, threshold):
+            break
+    return ranking
 
-    def ranked() -> Ranking:
-        sizes = {search.family: search.sizes for search in searches}
-        found = {(s.family, t): trigger for s in searches for t, trigger in enumerate(s.triggers)}
+
+class _Look:
+    """All classes searched with one plan, in those of ``families`` that are searched."""
+
+    def __init__(
+        self,
+        network: MaskedNetwork,
+        images_BCHW: Tensor,
+        names: Sequence[str],
+        plan: ReversalPlan,
+        restarts: int,
+        at_once: int,
+        families: Collection[Family],
+    ) -> None:
+        self._network, self._images_BCHW, self._names = network, images_BCHW, names
+        every = _searches(len(names), plan, restarts, at_once)
+        self._searches = [search for search in every if search.family in families]
+        self._any = ClassSearch(Patch.family, (ANY,), plan, restarts, at_once)
+
+    def search(
+        self,
+        generator: torch.Generator,
+        offset: int,
+        families: Collection[Family],
+        also: int = 0,
+    ) -> Generator[Event, None, int]:
+        """What an earlier call has found is kept where it is smaller. Returns ``offset`` after.
+
+        ``also``: steps that the total counts beside those of the searches.
+        """
+        searches = [search for search in self._searches if search.family in families]
+        total = offset + sum(search.steps for search in searches) + also
+        for search in searches:
+            yield from search.run(self._network, self._images_BCHW, generator, offset, total)
+            offset += search.steps
+        return offset
+
+    def ranked(
+        self, votes: Sequence[float], peaks: Sequence[waves.Peak], threshold: float
+    ) -> Ranking:
+        """The classes by what has been found so far."""
+        sizes = {search.family: search.sizes for search in self._searches}
+        found = {
+            (s.family, t): trigger for s in self._searches for t, trigger in enumerate(s.triggers)
+        }
         found |= {(Wave.family, t): peak.trigger for t, peak in enumerate(peaks)}
-        return rank(names, sizes, votes, found, threshold, peaks)
+        return rank(self._names, sizes, votes, found, threshold, peaks)
 
-    ranking = ranked()
-    doubtful = narrow(ranking, threshold)
-    again = [search for search in searches if search.family in doubtful]
-    done, total = total, total + sum(search.steps for search in again)
-    for search in again:
-        yield from search.run(unmasked, images_BCHW, generator, done, total)
-        done += search.steps
-    if again:
-        ranking = ranked()
-    patches = [search for search in searches if search.family == Patch.family]
-    if ranking.suspects or not patches:
-        return ranking
-    anywhere = ClassSearch(Patch.family, (ANY,), plan, restarts, at_once)
-    yield from anywhere.run(unmasked, images_BCHW, generator, total, total + anywhere.steps)
-    trigger, x = anywhere.triggers[0], images_BCHW[:FEW]
-    usual, share = (commonest(answers(unmasked, images)) for images in (x, trigger.stamp(x)))
-    return with_any(ranking, trigger, anywhere.sizes[0], patches[0].sizes, share, usual, threshold)
+    def anywhere(
+        self, ranking: Ranking, generator: torch.Generator, offset: int, threshold: float
+    ) -> Generator[Event, None, tuple[int, Ranking]]:
+        """``ranking`` with the patch for ``ANY``; and ``offset`` after."""
+        network, total = self._network, offset + self._any.steps
+        yield from self._any.run(network, self._images_BCHW, generator, offset, total)
+        (trigger,), (size,), x = self._any.triggers, self._any.sizes, self._images_BCHW[:FEW]
+        usual, share = (commonest(answers(network, images)) for images in (x, trigger.stamp(x)))
+        sizes = next(s.sizes for s in self._searches if s.family == Patch.family)
+        return total, with_any(ranking, trigger, size, sizes, share, usual, threshold)
 
 
 def commonest(answers_B: Tensor) -> float:
@@ -203,6 +260,12 @@ def with_any(
         ranking.families | {ANY: (Patch.family,)},
         ranking.found | {(Patch.family, ANY): trigger},
     )
+
+
+def sure(ranking: Ranking, threshold: float) -> bool:
+    """Whether the first class is far from ``threshold``, on either side."""
+    under, beyond = SURE
+    return not threshold - under <= ranking.rows[0].score < threshold + beyond
 
 
 def narrow(ranking: Ranking, threshold: float) -> set[Family]:

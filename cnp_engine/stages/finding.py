@@ -75,6 +75,7 @@ def target_stage(material: Material) -> Generator[Event, None, Target]:
             draws,
             threshold=config.target.threshold,
             eps=config.target.eps,
+            glance=config.target.glance,
             restarts=config.target.restarts,
             wave_images=config.target.waves,
             families=config.target.families,
