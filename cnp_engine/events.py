@@ -162,6 +162,7 @@ class Progress(Event):
     total: int
     values: dict[str, float | None] = dataclasses.field(default_factory=dict)
     label: str = ""
+    asked: bool = False  # of an answer to somebody, which is no stage
 
 
 @dataclass(frozen=True)
@@ -261,10 +262,7 @@ class VerdictReached(Event):
 
 @dataclass(frozen=True)
 class Exported(Event):
-    """Files written; ``sha256`` is that of the model that was measured.
-
-    ``copy``: elsewhere than in the run's own exports, which stay as they were.
-    """
+    """Files written; ``sha256`` of the measured model; ``copy``: not in the run's own exports."""
 
     tag: ClassVar[str] = "exported"
     paths: tuple[str, ...]

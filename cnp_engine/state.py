@@ -83,6 +83,7 @@ class RunState:
     copied: ev.Remeasured | None = None
     evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
     refused: ev.Refused | None = None
+    answering: ev.Progress | None = None
     resources: ev.Resources | None = None
     warnings: tuple[ev.Warned, ...] = ()
     paused: bool = False
@@ -183,8 +184,6 @@ _latest(ev.MeasuredBefore, "before", lambda event: event.measured)
 _latest(ev.TargetRanked, "target")
 _latest(ev.ScoresReady, "scores")
 _latest(ev.VerdictReached, "verdict")
-_latest(ev.Exported, "exported")
-_latest(ev.Refused, "refused")
 _latest(ev.Resources, "resources")
 _latest(ev.Failed, "failure")
 _latest(ev.Cancelled, "cancelled")
@@ -194,6 +193,16 @@ _keyed(ev.TriggerPreview, "previews", lambda event: event.target)
 _keyed(ev.TriggerReversed, "triggers", lambda event: event.target)
 _keyed(ev.CurvePoint, "curve", lambda event: event.k)
 _keyed(ev.Evaluated, "evaluated", lambda event: event.k)
+
+
+@_folds(ev.Exported)
+def _exported(state: RunState, event: ev.Exported) -> RunState:
+    return dataclasses.replace(state, exported=event, answering=None)
+
+
+@_folds(ev.Refused)
+def _refused(state: RunState, event: ev.Refused) -> RunState:
+    return dataclasses.replace(state, refused=event, answering=None)
 
 
 @_folds(ev.Paused)
@@ -250,6 +259,7 @@ def _run_started(state: RunState, event: ev.RunStarted) -> RunState:
         failure=None,
         cancelled=None,
         summary=None,
+        answering=None,
     )
 
 
@@ -261,6 +271,8 @@ def _stage_started(state: RunState, event: ev.StageStarted) -> RunState:
 
 @_folds(ev.Progress)
 def _progress(state: RunState, event: ev.Progress) -> RunState:
+    if event.asked:
+        return dataclasses.replace(state, answering=event)
     now = dataclasses.replace(
         state.stages[event.stage],
         status="running",

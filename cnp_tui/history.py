@@ -128,7 +128,7 @@ class History:
         told: list[EventRecord] = []
         new: dict[tuple[Stage, str], dict[float, float]] = {}
         for record in records:
-            if isinstance(record.value, Progress):
+            if isinstance(record.value, Progress) and not record.value.asked:
                 _collect(new, record.value)
             elif not isinstance(record.value, _FREQUENT):
                 told.append(record)

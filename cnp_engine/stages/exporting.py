@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from cnp_engine.commands import Export
 from cnp_engine.errors import SettingInvalid
-from cnp_engine.events import Chosen, Event, Exported, Finished, Healed, Remeasured
+from cnp_engine.events import Chosen, Event, Exported, Finished, Healed, Progress, Remeasured
 from cnp_engine.export.naming import FILES, HEALED, MODEL
 from cnp_engine.files import absolute, writing
 from cnp_engine.rundir import RunDirectory
@@ -31,9 +32,10 @@ from cnp_engine.stages.delivery import (
 from cnp_engine.stages.healing import healing_of, load_healing
 from cnp_engine.stages.session import Session, load_summary
 from cnp_engine.state import RunState
-from cnp_engine.steps import result
 
 STAGING = ".export-"
+
+T = TypeVar("T")
 
 
 def export(session: Session, request: Export) -> Iterator[Event]:
@@ -45,8 +47,8 @@ def export(session: Session, request: Export) -> Iterator[Event]:
     own = folder == store.exports
     names = _names(folder, wanted_formats(request.formats, _heals(session, k)), own)
     with _staging(folder) as staging:
-        asked, delivered = _models(session, k, names, staging)
-        healed = _healed(session, k, names, staging)
+        asked, delivered = yield from _as_asked(_models(session, k, names, staging))
+        healed = yield from _as_asked(_healed(session, k, names, staging))
         if healed is None or not healed.kept:
             names = _unhealed(names)
         done = _Written(session.chosen(k), folder, names, asked, delivered, healed)
@@ -143,24 +145,39 @@ def _unhealed(names: Sequence[str]) -> tuple[str, ...]:
 
 def _models(
     session: Session, k: int, names: Sequence[str], staging: Path
-) -> tuple[list[str], Delivered]:
+) -> Generator[Event, None, tuple[list[str], Delivered]]:
     """The models asked for; one is written and measured in any case, the report tells of it."""
     asked = [name for name in names if Path(name).stem == MODEL]
     paths = [staging / name for name in asked or [f"{MODEL}.pth"]]
     state = pruned(session.material, session.scores.order_N, k)
     judges = session.triggers.judges
-    return asked, result(deliver(session.material, session.evidence, judges, state, k, paths))
+    done = yield from deliver(session.material, session.evidence, judges, state, k, paths)
+    return asked, done
 
 
-def _healed(session: Session, k: int, names: Sequence[str], staging: Path) -> Healed | None:
+def _healed(
+    session: Session, k: int, names: Sequence[str], staging: Path
+) -> Generator[Event, None, Healed | None]:
     """The healed models asked for; what came of it."""
     paths = [staging / name for name in FILES[HEALED] if name in names]
     if not paths:
         return None
     material, triggers, order_N = session.material, session.triggers, session.scores.order_N
-    healing = result(healing_of(material, triggers, order_N, k))
-    steps = deliver_healed(material, session.evidence, triggers.judges, healing, paths)
-    return result(steps)[0]
+    healing = yield from healing_of(material, triggers, order_N, k)
+    said, _ = yield from deliver_healed(material, session.evidence, triggers.judges, healing, paths)
+    return said
+
+
+def _as_asked(steps: Generator[Event, None, T]) -> Generator[Event, None, T]:
+    """What steps of a run tell of how far they are, told of an answer to somebody."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as stop:
+            value: T = stop.value
+            return value
+        if isinstance(event, Progress):
+            yield replace(event, asked=True)
 
 
 def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -> None:

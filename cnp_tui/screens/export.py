@@ -187,15 +187,22 @@ class ExportScreen(RunScreen):
     def _say(self) -> None:
         said = self._said
         if self.desk.asked is not None:
-            work = "writing, reading back and measuring"
-            if HEALED in self.formats:
-                work = f"healing, {work}"
-            now = "waking the engine" if self._waking else work
+            now = "waking the engine" if self._waking else self._work()
             spent = self._clock() - self.writing.since
             said = f"{now}{self.cnp.glyphs.ellipsis}" + (f" {spent:.0f} s" if spent >= 1 else "")
         elif not said and self.desk.hindrance() is not None:
             said = f"Nothing can be written now: {self.desk.hindrance()}"
         self.query_one("#said", Static).update(said)
+
+    def _work(self) -> str:
+        """What the worker does, as far as it says so."""
+        told = self.link.snapshot.state.answering
+        if told is None:
+            work = "writing, reading back and measuring"
+            return f"healing, {work}" if HEALED in self.formats else work
+        if told.stage == "heal":
+            return f"healing, {told.done} of {told.total} steps"
+        return f"measuring, {told.done:,} of {told.total:,} images"
 
     @property
     def _waking(self) -> bool:

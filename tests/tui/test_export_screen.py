@@ -11,9 +11,7 @@ from textual.widgets import Checkbox, Input
 
 from cnp_engine.commands import Export
 from cnp_engine.errors import RunLocked
-from cnp_engine.events import (
-    Refused,
-)
+from cnp_engine.events import Progress, Refused
 from cnp_tui.app import CnpApp
 from cnp_tui.position import Position
 from cnp_tui.screens.export import ExportScreen
@@ -26,6 +24,14 @@ from tests.tui.screens import exported, heard, text, toasts, until, watching
 NORMAL = (80, 24)
 ALL = tuple(name for name in FORMATS if name != "healed")  # a run that does not heal
 REPORT = "/runs/demo/exports/report.html"
+FAR = (
+    (
+        Progress("export", 512, 1250, label="measuring", asked=True),
+        "measuring, 512 of 1,250 images",
+    ),
+    (Progress("heal", 20, 200, {"loss": 0.5}, asked=True), "healing, 20 of 200 steps"),
+)
+"""How far the worker says it is, and how that reads."""
 
 
 def exporting(link: Recorded, k: int | None = None) -> CnpApp:
@@ -53,6 +59,9 @@ async def test_enter_on_the_defaults_writes_what_the_slider_has_set() -> None:
         await pilot.pause()
         assert link.sent == [Export(12, ALL, None)]
         assert "writing, reading back and measuring" in text(app, "said")
+        for told, seen in FAR:
+            await heard(pilot, link, told)
+            assert seen in text(app, "said")
         await ready(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: bool(toasts(app)), "a toast")

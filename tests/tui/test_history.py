@@ -56,6 +56,13 @@ def test_series_of_a_stage_and_a_name_are_apart() -> None:
     }
 
 
+def test_what_was_asked_for_later_is_no_step_of_the_run() -> None:
+    asked = Progress("heal", 10, 200, {"loss": 0.5}, asked=True)
+    history = History().extended(records(asked))
+    assert not history.series
+    assert not len(history.records)
+
+
 def test_records_are_what_a_log_may_show() -> None:
     events = records(step(1, 5.0), Paused(), Resources(1), Warned("code", "text"))
     history = History().extended(events[:2]).extended(events[2:])

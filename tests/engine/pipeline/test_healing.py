@@ -20,6 +20,7 @@ from cnp_engine.events import (
     CurvePoint,
     Healed,
     LabelFree,
+    Progress,
     Rate,
     Remeasured,
     StageFinished,
@@ -156,7 +157,13 @@ def test_a_run_heals_by_itself_where_pruning_falls_short(pruned: CurvePoint, cal
 
 def test_any_number_of_neurons_is_healed_on_request(run: RunDirectory) -> None:
     """The file is the pruned model with other weights: what is pruned in it is still nothing."""
-    ask(run, Export(RUINED, ("pth", "healed")))
+    said = ask(run, Export(RUINED, ("pth", "healed")))
+    told = [event for event in said if isinstance(event, Progress)]
+    assert all(event.asked for event in told)
+    steps = run.config.heal.steps
+    assert [(e.done, e.total) for e in told if e.stage == "heal"][-1] == (steps, steps)
+    assert [event.label for event in told if event.stage == "export"].count("measuring") > 1
+    assert state(run).answering is None
     found = state(run).healed
     assert found is not None
     assert found.kept

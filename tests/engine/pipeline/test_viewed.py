@@ -12,7 +12,7 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,7 @@ from cnp_engine.events import (
     Event,
     Exported,
     Finished,
+    Progress,
     Refused,
     Remeasured,
     RunStarted,
@@ -74,6 +75,12 @@ def ask(run: RunDirectory, *commands: Command | Callable[[], object]) -> list[Ev
     return said
 
 
+def kinds(said: Sequence[Event]) -> list[type[Event]]:
+    """What was said beside how far an answer is."""
+    assert all(event.asked for event in said if isinstance(event, Progress))
+    return [type(event) for event in said if not isinstance(event, Progress)]
+
+
 def state(run: RunDirectory) -> RunState:
     status, found = launch.status(run)
     assert status == "finished"
@@ -114,7 +121,7 @@ def agrees(run: RunDirectory, k: int) -> None:
 def test_a_finished_run_is_taken_up_without_doing_anything_again(run: RunDirectory) -> None:
     before = contents(run.path)
     said = ask(run)
-    assert [type(event) for event in said] == [Finished]
+    assert kinds(said) == [Finished]
     after = contents(run.path)
     log = before.pop("events.jsonl"), after.pop("events.jsonl")
     assert log[1].startswith(log[0])
@@ -164,7 +171,7 @@ def test_the_user_exports_another_number_and_returns(run: RunDirectory) -> None:
     assert recommended is not None
     k = recommended.k + 3
     said = ask(run, Export(k))
-    assert [type(e) for e in said] == [Finished, Chosen, Remeasured, Exported, Finished]
+    assert kinds(said) == [Finished, Chosen, Remeasured, Exported, Finished]
     agrees(run, k)
     ask(run)
     again = state(run)
@@ -185,7 +192,7 @@ def test_a_single_format_takes_along_what_would_contradict_it(run: RunDirectory)
 def test_a_copy_elsewhere_leaves_the_run_as_it_is(run: RunDirectory, tmp_path: Path) -> None:
     before, exports = state(run), contents(run.exports)
     said = ask(run, Export(4, ("pth", "report"), str(tmp_path / "a" / "b")))
-    assert [type(event) for event in said] == [Finished, Remeasured, Exported]
+    assert kinds(said) == [Finished, Remeasured, Exported]
     names = ["purified.pth", "report.html", "report.md"]
     assert sorted(p.name for p in (tmp_path / "a" / "b").iterdir()) == names
     assert pruned_in(tmp_path / "a" / "b" / "purified.pth") == 4
@@ -215,7 +222,7 @@ def test_what_cannot_be_done_is_refused_and_the_next_is_answered(
 ) -> None:
     before, exports = state(run), contents(run.exports)
     said = ask(run, request_, Evaluate(1))
-    assert [type(event) for event in said] == [Finished, Refused, Evaluated]
+    assert kinds(said) == [Finished, Refused, Evaluated]
     refused = said[1]
     assert isinstance(refused, Refused)
     assert says in refused.what
@@ -243,7 +250,7 @@ def test_a_full_disk_is_refused_and_leaves_what_stood_there(run: RunDirectory) -
         said = ask(run, full, Export(2), room, lambda: untouched.append(contents(run.exports)))
     finally:
         room()
-    assert [type(event) for event in said] == [Finished, Refused]
+    assert kinds(said) == [Finished, Refused]
     assert untouched == [exports]
     ask(run, Export(2))
     agrees(run, 2)
@@ -270,7 +277,7 @@ def test_a_model_that_is_no_longer_there_is_told_to_whoever_asks(
     else:
         link.unlink()
     said = ask(moved, Evaluate(1), Export(1), lambda: shutil.copyfile(kept, link), Evaluate(2))
-    assert [type(event) for event in said] == [Finished, Refused, Refused, Evaluated]
+    assert kinds(said) == [Finished, Refused, Refused, Evaluated]
     assert isinstance(said[1], Refused)
     assert str(link) in said[1].what
     assert state(moved).summary == whole[1][-1].summary  # type: ignore[attr-defined]
