@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from cnp_engine.algorithms.metrics import GroundTruth, measuring
 from cnp_engine.algorithms.overlay import MaskedNetwork
 from cnp_engine.events import Event, Measured, Progress, Stage
+from cnp_engine.steps import retold
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +27,10 @@ def measured(
     stage: Stage, network: MaskedNetwork, truth: GroundTruth
 ) -> Generator[Event, None, Measured]:
     """BA, ASR and RA in float32, with progress over the test images: it may take minutes."""
-    steps, total = measuring(network, truth), len(truth.labels_B)
-    while True:
-        try:
-            done = next(steps)
-        except StopIteration as stop:
-            found: Measured = stop.value
-            return found
-        yield Progress(stage, done, total, label="measuring")
+    total = len(truth.labels_B)
+    return (
+        yield from retold(
+            measuring(network, truth),
+            lambda done: Progress(stage, done, total, label="measuring"),
+        )
+    )

@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from cnp_engine.commands import Export
 from cnp_engine.errors import SettingInvalid
@@ -32,10 +31,9 @@ from cnp_engine.stages.delivery import (
 from cnp_engine.stages.healing import healing_of, load_healing
 from cnp_engine.stages.session import Session, load_summary
 from cnp_engine.state import RunState
+from cnp_engine.steps import retold
 
 STAGING = ".export-"
-
-T = TypeVar("T")
 
 
 def export(session: Session, request: Export) -> Iterator[Event]:
@@ -47,8 +45,8 @@ def export(session: Session, request: Export) -> Iterator[Event]:
     own = folder == store.exports
     names = _names(folder, wanted_formats(request.formats, _heals(session, k)), own)
     with _staging(folder) as staging:
-        asked, delivered = yield from _as_asked(_models(session, k, names, staging))
-        healed = yield from _as_asked(_healed(session, k, names, staging))
+        asked, delivered = yield from retold(_models(session, k, names, staging), _as_asked)
+        healed = yield from retold(_healed(session, k, names, staging), _as_asked)
         if healed is None or not healed.kept:
             names = _unhealed(names)
         done = _Written(session.chosen(k), folder, names, asked, delivered, healed)
@@ -168,16 +166,9 @@ def _healed(
     return said
 
 
-def _as_asked(steps: Generator[Event, None, T]) -> Generator[Event, None, T]:
-    """What steps of a run tell of how far they are, told of an answer to somebody."""
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            value: T = stop.value
-            return value
-        if isinstance(event, Progress):
-            yield replace(event, asked=True)
+def _as_asked(event: Event) -> Event | None:
+    """What a step of a run tells of how far it is, told of an answer to somebody."""
+    return replace(event, asked=True) if isinstance(event, Progress) else None
 
 
 def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -> None:

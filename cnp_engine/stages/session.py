@@ -19,6 +19,7 @@ from cnp_engine.stages.judging import Curve, load_curve, threshold_of
 from cnp_engine.stages.material import Material, has
 from cnp_engine.stages.reversing import TRIGGER, TRIGGERS, Triggers, load_triggers
 from cnp_engine.state import RunState
+from cnp_engine.steps import result
 
 BY_HAND = "chosen by hand"
 
@@ -86,16 +87,13 @@ def aims(config: RunConfig, verdict: VerdictReached | None) -> tuple[int, ...]:
 def _unchanged(
     loading_: Generator[Event, None, tuple[Material, Evidence]], state: RunState
 ) -> tuple[Material, Evidence]:
-    while True:
-        try:
-            event = next(loading_)
-        except StopIteration as stop:
-            found: tuple[Material, Evidence] = stop.value
-            return found
+    def see(event: Event) -> None:
         if isinstance(event, ModelLoaded) and state.model is not None:
             _compare(event.path, event.sha256, state.model.sha256)
         if isinstance(event, DataLoaded) and state.data is not None:
             _compare(event.source, event.sha256, state.data.sha256)
+
+    return result(loading_, see)
 
 
 def _compare(path: str, now: str, then: str) -> None:

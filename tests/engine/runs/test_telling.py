@@ -9,6 +9,7 @@ from collections.abc import Generator
 import pytest
 
 from cnp_engine.events import Event, Progress, StageStarted
+from cnp_engine.steps import result, retold
 from cnp_engine.telling import narrated, telling
 
 
@@ -60,3 +61,14 @@ def test_progress_of_steps_is_told_and_their_result_returned() -> None:
     told: list[str] = []
     assert narrated(steps(), told.append) == 7
     assert told == ["heal 1 of 2,000", "measuring 64 of 1,000"]
+
+
+def test_steps_in_other_words_are_the_same_work() -> None:
+    def steps() -> Generator[int, None, str]:
+        yield from (1, 2, 3)
+        return "done"
+
+    other = retold(steps(), lambda step: None if step == 2 else step * 10)
+    told: list[int] = []
+    assert result(other, told.append) == "done"
+    assert told == [10, 30]
