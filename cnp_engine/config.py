@@ -124,6 +124,8 @@ class RunConfig:
             flat["heal.when"] = "always" if flat.pop("heal.enabled") else "never"
         for key in ("reversal.crop_under", "target.shift", "sweep.views"):
             flat.setdefault(key, 0)  # what an earlier version did not do
+        if "target.batch" in flat:  # nor did it take a first look at fewer images
+            flat.setdefault("target.glance", flat["target.batch"])
         return settings.assemble(cls, settings.check(cls, flat))
 
     def to_toml(self) -> str:

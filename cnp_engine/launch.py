@@ -19,7 +19,7 @@ from cnp_engine import lock, process
 from cnp_engine.commands import Cancel
 from cnp_engine.errors import CnpError, RunUnwritable, WorkerDied
 from cnp_engine.eventlog import ENDS, EventRecord
-from cnp_engine.events import Finished, RunStarted
+from cnp_engine.events import Finished, Progress, RunStarted
 from cnp_engine.files import writing
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.state import RunState
@@ -110,7 +110,8 @@ def attach(
         alive = run.locked()  # asked first, so that what a dead one wrote last is still read
         records = tail.poll()
         for record in records:
-            heard_at = time.monotonic()
+            if not (isinstance(record.value, Progress) and record.value.asked):
+                heard_at = time.monotonic()
             end = _last_word(end, record, since)
             yield record
         if not alive:

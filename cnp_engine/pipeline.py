@@ -244,7 +244,7 @@ def _halved(config: RunConfig) -> RunConfig | None:
         return None
 
     def half(batch: int) -> int:
-        return max(SMALLEST_BATCH, batch // 2)
+        return min(batch, max(SMALLEST_BATCH, batch // 2))
 
     return replace(
         config,

@@ -43,8 +43,8 @@ class TargetSettings:
     batch: int = setting(16, "images a step for every class", low=4)
     glance: int = setting(
         8,
-        "images a step of a first look, which decides where a class stands out clearly or none "
-        "does nearly; batch or more: no such look",
+        "images a step of a first ranking, which stands where its first class is far from the "
+        "threshold; as many as batch or more: no first ranking",
         low=4,
     )
     families: tuple[Family, ...] = setting(

@@ -52,6 +52,7 @@ class RunState:
     for there; ``exported`` the latest files wherever they are.
     ``seq`` and ``at`` are those of the last event folded, ``begun_at`` that of the first,
     ``worker_at`` when the latest worker began and ``ended_at`` when it said its last word.
+    ``asked`` tells how far an answer to somebody is, while one is under way.
     ``failure``, ``cancelled`` and ``summary`` tell how the latest worker ended and are empty again
     when the run is resumed.
     """
@@ -83,7 +84,7 @@ class RunState:
     copied: ev.Remeasured | None = None
     evaluated: Mapping[int, ev.Evaluated] = field(default_factory=dict)
     refused: ev.Refused | None = None
-    answering: ev.Progress | None = None
+    asked: ev.Progress | None = None
     resources: ev.Resources | None = None
     warnings: tuple[ev.Warned, ...] = ()
     paused: bool = False
@@ -187,7 +188,6 @@ _latest(ev.VerdictReached, "verdict")
 _latest(ev.Resources, "resources")
 _latest(ev.Failed, "failure")
 _latest(ev.Cancelled, "cancelled")
-_latest(ev.Finished, "summary", lambda event: MappingProxyType(event.summary))
 _keyed(ev.TargetSizes, "sizes", lambda event: event.family)
 _keyed(ev.TriggerPreview, "previews", lambda event: event.target)
 _keyed(ev.TriggerReversed, "triggers", lambda event: event.target)
@@ -197,12 +197,18 @@ _keyed(ev.Evaluated, "evaluated", lambda event: event.k)
 
 @_folds(ev.Exported)
 def _exported(state: RunState, event: ev.Exported) -> RunState:
-    return dataclasses.replace(state, exported=event, answering=None)
+    return dataclasses.replace(state, exported=event, asked=None)
 
 
 @_folds(ev.Refused)
 def _refused(state: RunState, event: ev.Refused) -> RunState:
-    return dataclasses.replace(state, refused=event, answering=None)
+    return dataclasses.replace(state, refused=event, asked=None)
+
+
+@_folds(ev.Finished)
+def _finished(state: RunState, event: ev.Finished) -> RunState:
+    """Said again by each worker that is to answer: what the last one was at is over."""
+    return dataclasses.replace(state, summary=MappingProxyType(event.summary), asked=None)
 
 
 @_folds(ev.Paused)
@@ -259,7 +265,7 @@ def _run_started(state: RunState, event: ev.RunStarted) -> RunState:
         failure=None,
         cancelled=None,
         summary=None,
-        answering=None,
+        asked=None,
     )
 
 
@@ -272,7 +278,7 @@ def _stage_started(state: RunState, event: ev.StageStarted) -> RunState:
 @_folds(ev.Progress)
 def _progress(state: RunState, event: ev.Progress) -> RunState:
     if event.asked:
-        return dataclasses.replace(state, answering=event)
+        return dataclasses.replace(state, asked=event)
     now = dataclasses.replace(
         state.stages[event.stage],
         status="running",

@@ -48,6 +48,10 @@ SURE = (0.4, 0.6)
 octaves under the threshold, or at least so many beyond it: fewer images are easier to fit, so sizes
 scatter more."""
 
+NEAR = (0.5, 0.75)
+"""And where no other class has from so much to so much of the first one's octaves, which would
+make it nearly a further suspect, or hardly one."""
+
 CLEAR = 0.6
 """A further suspect stands out at least this far of the first one's octaves: a class that is close
 to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one."""
@@ -263,9 +267,13 @@ def with_any(
 
 
 def sure(ranking: Ranking, threshold: float) -> bool:
-    """Whether the first class is far from ``threshold``, on either side."""
-    under, beyond = SURE
-    return not threshold - under <= ranking.rows[0].score < threshold + beyond
+    """Whether every class is far from what would make it a suspect, on either side."""
+    first, *others = (row.score for row in ranking.rows)
+    low, high = threshold - SURE[0], threshold + SURE[1]
+    if low <= first < high:
+        return False
+    near, clear = (share * first for share in NEAR)
+    return not any(max(low, near) <= score < clear for score in others)
 
 
 def narrow(ranking: Ranking, threshold: float) -> set[Family]:

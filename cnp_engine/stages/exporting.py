@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,6 +35,9 @@ from cnp_engine.steps import retold
 
 STAGING = ".export-"
 
+TELLINGS = 20
+"""How often each step of an answer says how far it is, about."""
+
 
 def export(session: Session, request: Export) -> Iterator[Event]:
     """Write what is asked for and say so. Raises CnpError; then nothing was changed."""
@@ -45,8 +48,8 @@ def export(session: Session, request: Export) -> Iterator[Event]:
     own = folder == store.exports
     names = _names(folder, wanted_formats(request.formats, _heals(session, k)), own)
     with _staging(folder) as staging:
-        asked, delivered = yield from retold(_models(session, k, names, staging), _as_asked)
-        healed = yield from retold(_healed(session, k, names, staging), _as_asked)
+        asked, delivered = yield from retold(_models(session, k, names, staging), _answering())
+        healed = yield from retold(_healed(session, k, names, staging), _answering())
         if healed is None or not healed.kept:
             names = _unhealed(names)
         done = _Written(session.chosen(k), folder, names, asked, delivered, healed)
@@ -166,9 +169,19 @@ def _healed(
     return said
 
 
-def _as_asked(event: Event) -> Event | None:
-    """What a step of a run tells of how far it is, told of an answer to somebody."""
-    return replace(event, asked=True) if isinstance(event, Progress) else None
+def _answering() -> Callable[[Event], Event | None]:
+    """Tells of an answer to somebody what steps of a run tell of how far they are, now and then."""
+    last: tuple[str, int] | None = None
+
+    def tell(event: Event) -> Event | None:
+        nonlocal last
+        if not isinstance(event, Progress):
+            return None
+        now = (event.stage, TELLINGS * event.done // event.total)
+        known, last = last == now, now
+        return None if known else replace(event, asked=True)
+
+    return tell
 
 
 def _write_others(session: Session, done: _Written, staging: Path, copy: bool) -> None:

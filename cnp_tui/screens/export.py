@@ -196,12 +196,13 @@ class ExportScreen(RunScreen):
 
     def _work(self) -> str:
         """What the worker does, as far as it says so."""
-        told = self.link.snapshot.state.answering
+        told = self.link.snapshot.state.asked
         if told is None:
             work = "writing, reading back and measuring"
             return f"healing, {work}" if HEALED in self.formats else work
         if told.stage == "heal":
-            return f"healing, {told.done} of {told.total} steps"
+            far = f"{told.done:,} of {told.total:,} steps"
+            return f"healing, {far}" if told.done < told.total else "judging what was healed"
         return f"measuring, {told.done:,} of {told.total:,} images"
 
     @property

@@ -30,6 +30,7 @@ FAR = (
         "measuring, 512 of 1,250 images",
     ),
     (Progress("heal", 20, 200, {"loss": 0.5}, asked=True), "healing, 20 of 200 steps"),
+    (Progress("heal", 200, 200, {"loss": 0.5}, asked=True), "judging what was healed"),
 )
 """How far the worker says it is, and how that reads."""
 

@@ -140,10 +140,12 @@ def test_toml_keeps_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("enabled", "when"), [("true", "always"), ("false", "never")])
 def test_settings_of_an_earlier_version_are_read(enabled: str, when: str) -> None:
     text = f'model = "m.pth"\ndata = "demo"\n[heal]\nenabled = {enabled}\nsteps = 100\n'
+    text += "[target]\nbatch = 24\n"
     config = RunConfig.from_toml(text)
     assert (config.heal.when, config.heal.steps) == (when, 100)
+    assert config.target.glance == config.target.batch == 24, "there was no first look then"
     moved = config.reversal.crop_under, config.target.shift, config.sweep.views
-    assert moved == (0, 0, 0), "no image was moved then"
+    assert moved == (0, 0, 0), "and no image was moved"
 
 
 def test_the_digest_tells_every_setting_apart_and_nothing_else() -> None:

@@ -30,7 +30,7 @@ TRIGGER = ev.TriggerReversed(0, RATE, 9.0, 10)
 SIZES = ev.TargetSizes("patch", (9.0, None))
 REFUSED = ev.Refused("export", 3, "The disk is full.", "Make room.")
 RESOURCES = ev.Resources(2**30)
-ANSWERING = ev.Progress("heal", 20, 200, {"loss": 0.5}, asked=True)
+ASKED = ev.Progress("heal", 20, 200, {"loss": 0.5}, asked=True)
 PREVIEW = ev.TriggerPreview(0, 1, 1, "AAAA")
 
 
@@ -62,7 +62,7 @@ def state_of(*events: ev.Event) -> RunState:
         (SIZES, "sizes", {"patch": SIZES}),
         (REFUSED, "refused", REFUSED),
         (RESOURCES, "resources", RESOURCES),
-        (ANSWERING, "answering", ANSWERING),
+        (ASKED, "asked", ASKED),
         (ev.Paused(), "paused", True),
         (ev.Warned("a", "b"), "warnings", (ev.Warned("a", "b"),)),
     ],
@@ -95,13 +95,16 @@ def test_a_copy_elsewhere_does_not_hide_what_stands_in_the_exports() -> None:
     assert (state.remeasured, state.copied) == (REMEASURED, copy)
 
 
-@pytest.mark.parametrize("end", [EXPORTED, REFUSED, STARTED], ids=lambda event: str(event.tag))
+@pytest.mark.parametrize(
+    "end", [EXPORTED, REFUSED, STARTED, FINISHED], ids=lambda event: str(event.tag)
+)
 def test_how_far_an_answer_is_ends_with_it(end: ev.Event) -> None:
     """And touches no stage: the run is as finished as it was."""
-    state = state_of(FINISHED, ANSWERING)
+    state = state_of(FINISHED, ASKED)
+    assert state.asked == ASKED
     assert state.stages == RunState().stages
     assert state.outcome == "finished"
-    assert state_of(FINISHED, ANSWERING, end).answering is None
+    assert state_of(FINISHED, ASKED, end).asked is None
 
 
 def test_a_pause_is_no_time_of_the_stage_at_work() -> None:
