@@ -55,10 +55,16 @@ def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
         return torch.bfloat16
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
-        return torch.bfloat16 if able.get("avx512_bf16") or able.get("amx_bf16") else None
-    return None
+    return torch.bfloat16 if device.type == "cpu" and _computes_bfloat16() else None
+
+
+def _computes_bfloat16() -> bool:
+    """Whether this processor has instructions for it; an older torch tells of AVX-512 alone."""
+    tells = getattr(torch.cpu, "get_capabilities", None)
+    if tells is None:
+        return bool(torch.cpu._is_avx512_bf16_supported())
+    able = tells()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
