@@ -45,8 +45,7 @@ one search scatter by tenths of an octave."""
 
 SURE = (0.4, 0.6)
 """A first look, on fewer images a step, is believed where its first class is more than so many
-octaves under the threshold, or at least so many beyond it: fewer images are easier to fit, so sizes
-scatter more."""
+octaves under the threshold, or at least so many beyond it: sizes of fewer images scatter more."""
 
 NEAR = (0.5, 0.75)
 """And where no other class has from so much to so much of the first one's octaves, which would

@@ -228,7 +228,9 @@ def test_a_run_that_outlived_its_bench_is_followed_to_its_end() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_bench_keeps_what_is_there(number: signal.Signals, code: int) -> None:
-    Path("two.toml").write_text(TWO)
+    slow = TWO.replace("target.steps = 6", "target.steps = 6000")
+    assert slow != TWO
+    Path("two.toml").write_text(slow)
     first = Path("out", "runs", CELLS[0])
     bench = started("two.toml", "--out", "out", "--json")
     reach(bench, first / "artifacts" / "before.json")
