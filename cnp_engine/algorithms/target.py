@@ -89,11 +89,14 @@ class Ranking:
     def strongest_family(self, target: int) -> tuple[Family, ...]:
         """The family in which a class stands out most, for a class that is followed regardless."""
         row = next(row for row in self.rows if row.index == target)
-        octaves = {
-            f: row.signals.get(f"{f}_counted", row.signals.get(f"{f}_octaves")) for f in KINDS
-        }
+        octaves = {f: _as_counted(row, f) for f in KINDS}
         known = {f: value for f, value in octaves.items() if value is not None}
         return (max(known, key=known.__getitem__) if known else Patch.family,)
+
+
+def _as_counted(row: TargetRow, family: Family) -> float | None:
+    """Octaves of a class in one family, as they count."""
+    return row.signals.get(f"{family}_counted", row.signals.get(f"{family}_octaves"))
 
 
 def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
@@ -271,6 +274,11 @@ def sure(ranking: Ranking, threshold: float) -> bool:
     low, high = threshold - SURE[0], threshold + SURE[1]
     if low <= first < high:
         return False
+    anywhere = next((row for row in ranking.rows if row.index == ANY), None)
+    if anywhere is not None and not ranking.suspects:
+        stands = _as_counted(anywhere, Patch.family)
+        if stands is not None and stands >= low:  # only not so far under the smallest
+            return False
     near, clear = (share * first for share in NEAR)
     return not any(max(low, near) <= score < clear for score in others)
 

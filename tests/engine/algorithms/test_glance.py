@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.target import SURE, Ranking, rank, rank_classes, sure
-from cnp_engine.algorithms.triggers import Family, ReversalPlan
+from cnp_engine.algorithms.target import SURE, Ranking, rank, rank_classes, sure, with_any
+from cnp_engine.algorithms.triggers import Family, Patch, ReversalPlan
 from cnp_engine.events import Progress
 from tests.engine.algorithms.drive import finish
 from tests.engine.algorithms.nets import (
@@ -99,6 +100,28 @@ def test_what_is_clear_is_far_from_the_threshold(octaves: float, clear: bool) ->
     ranking = rank("abcde", sizes, [0.2] * 5, {}, 1.0)
     assert sure(ranking, 1.0) is clear
     assert sure(ranking, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "share", "clear"),
+    [
+        (2.0, 0.3, True),  # two octaves under the median, and under the smallest: it stands out
+        (4.0, 0.3, False),  # one, but only 0.6 under the smallest
+        (2.0, 0.9, False),  # one class gets all the answers
+        (5.2, 0.3, False),  # 0.62
+        (5.5, 0.3, True),  # 0.54
+        (48.0, 0.3, True),
+    ],
+)
+def test_a_patch_for_no_class_has_to_be_clear_as_well(
+    size: float, share: float, clear: bool
+) -> None:
+    sizes = [6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 9.0, 9.0]
+    trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
+    ranking = rank("abcdefgh", {"patch": sizes}, [0.2] * 8, {}, 1.0)
+    assert sure(ranking, 1.0)
+    told = with_any(ranking, trigger, size, sizes, share, 0.2, 1.0)
+    assert sure(told, 1.0) is clear
 
 
 @pytest.mark.parametrize(
