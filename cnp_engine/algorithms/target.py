@@ -269,16 +269,17 @@ def with_any(
 
 
 def sure(ranking: Ranking, threshold: float) -> bool:
-    """Whether every class is far from what would make it a suspect, on either side."""
+    """Whether every class is far from what would make it a suspect, on either side.
+
+    A patch for no class, which has no others of its kind to be compared with, is never so.
+    """
     first, *others = (row.score for row in ranking.rows)
     low, high = threshold - SURE[0], threshold + SURE[1]
     if low <= first < high:
         return False
     anywhere = next((row for row in ranking.rows if row.index == ANY), None)
-    if anywhere is not None and not ranking.suspects:
-        stands = _as_counted(anywhere, Patch.family)
-        if stands is not None and stands >= low:  # only not so far under the smallest
-            return False
+    if anywhere is not None and (_as_counted(anywhere, Patch.family) or 0.0) >= low:
+        return False
     near, clear = (share * first for share in NEAR)
     return not any(max(low, near) <= score < clear for score in others)
 

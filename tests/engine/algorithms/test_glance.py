@@ -66,15 +66,13 @@ def test_a_class_that_is_near_the_threshold_is_left_to_all_images() -> None:
     ], "votes are counted once"
 
 
-def test_a_patch_for_no_class_by_a_hair_is_left_to_all_images_too() -> None:
+def test_a_patch_for_no_class_that_stands_out_is_searched_on_all_images_too() -> None:
     network = masked(AllToAllNet(), PLANTED_LAYERS)
     few, steps = looked(network, batch=8, families=("patch",))
     assert few.suspects == (ANY,)
     both, more = looked(network, glance=8, families=("patch",))
-    assert len(more) == len(steps)
-    score = both.rows[0].score
-    assert both.rows == few.rows
-    _, more = looked(network, glance=8, threshold=score - SURE[1] / 2, families=("patch",))
+    assert both.suspects == (ANY,)
+    assert both.rows != few.rows
     assert len(more) == 2 * len(steps)
 
 
@@ -105,7 +103,7 @@ def test_what_is_clear_is_far_from_the_threshold(octaves: float, clear: bool) ->
 @pytest.mark.parametrize(
     ("size", "share", "clear"),
     [
-        (2.0, 0.3, True),  # two octaves under the median, and under the smallest: it stands out
+        (2.0, 0.3, False),  # two octaves under the median, and under the smallest: it stands out
         (4.0, 0.3, False),  # one, but only 0.6 under the smallest
         (2.0, 0.9, False),  # one class gets all the answers
         (5.2, 0.3, False),  # 0.62
@@ -113,7 +111,7 @@ def test_what_is_clear_is_far_from_the_threshold(octaves: float, clear: bool) ->
         (48.0, 0.3, True),
     ],
 )
-def test_a_patch_for_no_class_has_to_be_clear_as_well(
+def test_a_patch_for_no_class_is_left_to_all_images_unless_it_is_large(
     size: float, share: float, clear: bool
 ) -> None:
     sizes = [6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 9.0, 9.0]
