@@ -56,12 +56,10 @@ def plain(model: str, data: str, sets: Sequence[str]) -> Plain:
     with tempfile.TemporaryDirectory(prefix="cnp-bench-") as folder:
         material = schedule.load(model, data, "fast", given, Path(folder))
         config = material.config
-        # a ranking on more images follows where the first is not clear: not in a usual run
-        batch = min(config.target.batch, config.target.glance)
-        ranking = ReversalPlan(config.target.steps, batch)
+        ranking = ReversalPlan(config.target.steps, config.target.first_batch)
         first, _ = searched(len(material.names), ranking, config.target.restarts)
         images = max(
-            first * batch, config.reversal.restarts * config.reversal.batch,
+            first * ranking.batch, config.reversal.restarts * config.reversal.batch,
             config.masks.batch,
         )  # fmt: skip
         device = material.network.device

@@ -143,9 +143,7 @@ def lanes(material: Material) -> Iterator[tuple[Lane, Lane]]:
         return Lane(stage, preset, images, total, step), bound
 
     if config.target.method == "reversal":
-        # a ranking on more images follows where the first is not clear: not in a usual run
-        batch = min(config.target.batch, config.target.glance)
-        plan = ReversalPlan(config.target.steps, batch)
+        plan = ReversalPlan(config.target.steps, config.target.first_batch)
         first, passes = searched(classes, plan, config.target.restarts)
         # later batches are smaller: as many steps of the first size as come to the same images
         yield pair(

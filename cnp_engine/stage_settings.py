@@ -67,6 +67,11 @@ class TargetSettings:
     )
     eps: float = setting(0.4, "bound of the neuron perturbation behind the votes", low=0.0)
 
+    @property
+    def first_batch(self) -> int:
+        """Images a step of the ranking that comes first, and in most runs is the only one."""
+        return min(self.glance, self.batch)
+
 
 @dataclass(frozen=True)
 class TriggerSettings:

@@ -58,7 +58,7 @@ _NOTHING: dict[Stage, str] = {
 
 
 def _of_reversal(config: RunConfig, snapshot: Snapshot, stage: Stage) -> dict[Place, Plotted]:
-    first, batch = config.target.glance, config.target.batch
+    first, batch = config.target.first_batch, config.target.batch
     if stage == "trigger":
         who, images = "all restarts", f"{config.reversal.batch} images a step each"
     elif first < batch:
