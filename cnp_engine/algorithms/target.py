@@ -144,17 +144,18 @@ def rank_classes(
     ]
     size = (int(images_BCHW.shape[2]), int(images_BCHW.shape[3]))
     tried = len(waves.frequencies(*size)) if Wave.family in families else 0
-    done = yield from looks[0].search(generator, 0, families, also=tried)
     peaks: list[waves.Peak] = []
-    if tried:
-        peaks = yield from waves.peaks(
-            unmasked, images_BCHW, len(names), count=wave_images, offset=done, total=done + tried
-        )
-    done += tried
-    votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
+    done, start = 0, generator.get_state()
     for look in looks:
-        if look is not looks[0]:
-            done = yield from look.search(generator, done, families)
+        generator.set_state(start)  # a second look finds what it would find without the first
+        more = 0 if peaks else tried
+        done = yield from look.search(generator, done, families, also=more)
+        if more:
+            peaks = yield from waves.peaks(
+                unmasked, images_BCHW, len(names), count=wave_images, offset=done, total=done + more
+            )
+        done += more
+        votes = neuron_votes(network, images_BCHW, eps, generator).tolist()
         ranking = look.ranked(votes, peaks, threshold)
         last = look is looks[-1]
         if last and (doubtful := narrow(ranking, threshold)):
