@@ -85,7 +85,7 @@ def reverse(
         yield Progress(stage, done, total or plan.steps, values, family)
         if look is not None and (step + 1) % LOOK_EVERY == 0:
             yield look(search.result(plan.adapt, step + 1))
-    return search.result(plan.adapt and plan.budget is None, plan.steps)
+    return search.result(plan.adapt, plan.steps)
 
 
 def leaving(logits_BK: Tensor, answers_B: Tensor) -> Tensor:

@@ -19,8 +19,9 @@ from cnp_engine.algorithms.contrastive import (
     optimise_masks,
 )
 from cnp_engine.algorithms.pruning import Judge, Strong, cost
+from cnp_engine.algorithms.ranking import Ranking
 from cnp_engine.algorithms.scores import Harm, NeuronScores, eliminate, put_back, score
-from cnp_engine.algorithms.target import Ranking, rank_by_votes, rank_classes
+from cnp_engine.algorithms.target import rank_by_votes, rank_classes
 from cnp_engine.algorithms.triggers import Family, ReversalPlan
 from cnp_engine.config import RunConfig
 from cnp_engine.events import (

@@ -121,8 +121,8 @@ def _stands(first: TargetRow, threshold: float) -> str:
     if first.index == ANY:
         return (
             f"a patch {times} smaller than the median of those that send every image to one class "
-            f"changes every answer, whatever it becomes {from_}{less}: no class stands out, as in "
-            "an all-to-all backdoor"
+            f"changes every answer, whatever it becomes {from_}{less}: no class stands out as "
+            "much, as in an all-to-all backdoor"
         )
     return (
         f"class {first.index} ({first.name}) needs a trigger {times} smaller than the other "

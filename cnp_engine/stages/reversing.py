@@ -20,8 +20,8 @@ from cnp_engine.algorithms.folding import folded
 from cnp_engine.algorithms.overlay import answers
 from cnp_engine.algorithms.preview import preview
 from cnp_engine.algorithms.pruning import NOTHING, Strong
+from cnp_engine.algorithms.ranking import median_of_others
 from cnp_engine.algorithms.reversal import reverse, success
-from cnp_engine.algorithms.target import median_of_others
 from cnp_engine.algorithms.triggers import (
     SEARCHES,
     Family,

@@ -6,6 +6,7 @@ the loop. Each family says how its triggers are parameterised, stamped, measured
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ class works less often than what sends them to one, and wanting more only makes 
 OVER, UNDER = 1.15, 1 / 1.15
 """The same over and under a budget."""
 
+OFF = 1.25
+"""How many times its budget a grown trigger may be, or its budget it."""
+
 
 @dataclass(frozen=True)
 class ReversalPlan:
@@ -36,7 +40,8 @@ class ReversalPlan:
     height (``augment``).
 
     With a ``budget`` (in the family's measure) a trigger is not made as small as works: it grows up
-    to that size as long as it gets stronger by it. The last state counts, whatever its success.
+    to that size as long as it gets stronger by it. The last state counts, whatever its success; of
+    a trigger that has just leapt beyond its budget, the last one near it.
     """
 
     steps: int
@@ -140,11 +145,18 @@ class Search(ABC):
         """Remember the smallest trigger whose running success is as wanted."""
         self.success_T = success_T if first else 0.8 * self.success_T + 0.2 * success_T
         size_T = self.size_T()
-        better_T = self.improved(success_T, size_T)
+        budget = self.plan.budget
+        better_T = self.improved(success_T, size_T) if budget is None else self._nearer(size_T)
         self.best_T = torch.where(better_T, size_T, self.best_T)
         where = better_T.view(-1, 1, 1, 1)
         self.best_pattern = torch.where(where, self.pattern, self.best_pattern)
         self.best_mask = torch.where(where, self.mask, self.best_mask)
+
+    def _nearer(self, size_T: Tensor) -> Tensor:
+        """Where a pair's trigger is near its budget, or nearer than any before, (T,) of bool."""
+        assert self.plan.budget is not None
+        off_T, best_T = ((s / self.plan.budget).log().abs() for s in (size_T, self.best_T))
+        return off_T <= best_T.clamp(min=math.log(OFF))
 
     @torch.no_grad()
     def tighten(self) -> None:
@@ -178,19 +190,28 @@ class Search(ABC):
         return pattern, mask
 
     def result(self, adapt: bool, steps: int) -> Found:
-        """The smallest successful trigger of each pair; the last state where none succeeded."""
-        never_T = torch.isinf(self.best_T)
-        use_last = (never_T if adapt else torch.ones_like(never_T)).view(-1, 1, 1, 1)
+        """The smallest successful trigger of each pair; the last state where none succeeded.
+
+        With a budget the last state, unless it is far beyond it.
+        """
+        size_T, budget = self.size_T().detach(), self.plan.budget
+        if budget is not None:
+            last_T = size_T <= OFF * budget
+            sizes_T = torch.where(last_T, size_T, self.best_T)
+        else:
+            never_T = torch.isinf(self.best_T)
+            last_T = never_T if adapt else torch.ones_like(never_T)
+            sizes_T = self.best_T if adapt else size_T
+        last = last_T.view(-1, 1, 1, 1)
         pattern, mask = self.drawn(
-            torch.where(use_last, self.pattern, self.best_pattern).detach(),
-            torch.where(use_last, self.mask, self.best_mask).detach(),
+            torch.where(last, self.pattern, self.best_pattern).detach(),
+            torch.where(last, self.mask, self.best_mask).detach(),
         )
-        sizes = self.best_T if adapt else self.size_T().detach()
         triggers = tuple(
             self.trigger(int(t), p.clone(), m.expand(1, *p.shape[-2:])[0].clone())
             for t, p, m in zip(self.targets_T, pattern, mask, strict=True)
         )
-        return Found(triggers, tuple(sizes.tolist()), steps)
+        return Found(triggers, tuple(sizes_T.tolist()), steps)
 
 
 def mixed(images_BCHW: Tensor, pattern_TCHW: Tensor, mask_T1HW: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ import torch
 
 from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.target import SURE, Ranking, rank, rank_classes, sure, with_any
+from cnp_engine.algorithms.ranking import SURE, Ranking, rank, sure, with_any
+from cnp_engine.algorithms.target import rank_classes
 from cnp_engine.algorithms.triggers import Family, Patch, ReversalPlan
 from cnp_engine.events import Progress
 from tests.engine.algorithms.drive import finish
@@ -98,24 +99,24 @@ def test_what_is_clear_is_far_from_the_threshold(octaves: float, clear: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("size", "share", "clear"),
+    ("size", "wide", "clear"),
     [
-        (2.0, 0.3, False),  # two octaves under the median, and under the smallest: it stands out
-        (4.0, 0.3, False),  # one, but only 0.6 under the smallest
-        (2.0, 0.9, False),  # one class gets all the answers
-        (5.2, 0.3, False),  # 0.62
-        (5.5, 0.3, True),  # 0.54
-        (48.0, 0.3, True),
+        (2.0, 1.0, False),  # two octaves under the median: it stands out
+        (4.0, 1.0, False),  # one
+        (2.0, 0.2, False),  # one class gets nearly all the answers
+        (5.2, 1.0, False),  # 0.62
+        (5.5, 1.0, True),  # 0.54
+        (48.0, 1.0, True),
     ],
 )
 def test_a_patch_for_no_class_is_left_to_all_images_unless_it_is_large(
-    size: float, share: float, clear: bool
+    size: float, wide: float, clear: bool
 ) -> None:
     sizes = [6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 9.0, 9.0]
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
     ranking = rank("abcdefgh", {"patch": sizes}, [0.2] * 8, {}, 1.0)
     assert sure(ranking, 1.0)
-    told = with_any(ranking, trigger, size, sizes, share, 0.2, 1.0)
+    told = with_any(ranking, trigger, size, sizes, wide, 1.0)
     assert sure(told, 1.0) is clear
 
 

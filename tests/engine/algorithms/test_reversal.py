@@ -243,6 +243,35 @@ def test_a_grown_trigger_uses_its_budget_and_is_the_stronger_for_it(
     assert rates[1].value >= rates[0].value
 
 
+@pytest.mark.parametrize(
+    ("sizes", "kept"),
+    [
+        ([30, 9, 11], 11),  # the last state
+        ([9, 12.4], 12.4),  # a quarter more is near
+        ([9, 11, 3, 60], 11),  # a leap: the last that was near
+        ([11, 9, 20, 60], 9),
+        ([2, 3, 1, 60], 3),  # none was near: the nearest
+        ([40, 30, 60], 30),
+        ([3, 12], 12),
+        ([11, 2], 2),  # under it, as strong as it got
+    ],
+)
+def test_a_grown_trigger_is_not_one_that_has_just_leapt_beyond_its_budget(
+    sizes: list[float], kept: float
+) -> None:
+    x, _ = coloured(4)
+    plan = ReversalPlan(steps=len(sizes), batch=2, budget=10.0)
+    search = PatchSearch([TARGET], x.shape[1:], plan, generator(), x.device)
+    for step, size in enumerate(sizes):
+        with torch.no_grad():
+            search.mask.fill_(size / search.mask[0].numel())
+        if step < len(sizes) - 1:  # the last is what the last step has left, unseen
+            search.keep_best(torch.ones(1), step == 0)
+    found = search.result(True, len(sizes))
+    assert found.sizes[0] == pytest.approx(kept)
+    assert found.triggers[0].mask_l1 == pytest.approx(kept)
+
+
 def test_progress_is_placed_within_its_stage() -> None:
     plan = ReversalPlan(steps=3, batch=2)
     x, _ = coloured(4)

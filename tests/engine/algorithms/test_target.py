@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
-from cnp_engine.algorithms.target import (
+from cnp_engine.algorithms.ranking import (
     Ranking,
-    commonest,
+    breadth,
     median_of_others,
     narrow,
     rank,
-    rank_by_votes,
-    rank_classes,
     with_any,
 )
+from cnp_engine.algorithms.target import rank_by_votes, rank_classes
 from cnp_engine.algorithms.triggers import KINDS, SEARCHES, Family, Patch, ReversalPlan
 from cnp_engine.algorithms.votes import ascend, neuron_votes
 from cnp_engine.algorithms.waves import frequencies
@@ -214,7 +213,7 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
     assert ranking.families[ANY] == ranking.strongest_family(ANY) == ("patch",)
     assert (first.index, first.name) == (ANY, "any class")
     assert ranking.margin == pytest.approx(first.score - second.score)
-    assert first.signals["commonest"] == pytest.approx(0.25, abs=0.1)
+    assert first.signals["breadth"] == pytest.approx(1.0, abs=0.1)
     trigger, (x, labels) = ranking.found["patch", ANY], coloured(32, seed=9)
     assert trigger.target == ANY
     assert first.mask_l1 == pytest.approx(trigger.mask_l1)
@@ -226,50 +225,86 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
 
 
 @pytest.mark.parametrize(
-    ("size", "share", "usual", "octaves", "score", "place"),
+    ("size", "wide", "octaves", "score", "place"),
     [
         # the classes have 4, 8, 8, 8, 16 pixels, and 1, 0, 0, 0, -1 octaves
-        (2.0, 0.3, 0.25, 2.0, 2.0, 0),
-        (4.0, 0.3, 0.25, 1.0, 0.0, 1),  # under their median, but no smaller than each
-        (2.4, 0.3, 0.25, 1.74, 0.0, 1),
-        (2.35, 0.3, 0.25, 1.77, 1.77, 0),
-        (2.0, 0.6, 0.25, 2.0, 0.0, 1),  # what sends most images to one class is that class's
-        (2.0, 0.5, 0.25, 2.0, 2.0, 0),
-        (2.0, 0.6, 0.6, 2.0, 2.0, 0),  # most of these images are of one class anyway
-        (48.0, 0.3, 0.25, -2.58, -2.58, 5),
-        (INF, 0.3, 0.25, -3.0, -3.0, 5),  # the whole image, 64 pixels
+        (2.0, 1.0, 2.0, 2.0, 0),
+        (2.0, 0.75, 2.0, 2.0, 0),
+        (2.0, 0.74, 2.0, 0.0, 1),  # what sends images to a few classes is theirs
+        (4.5, 1.0, 0.83, 0.83, 1),
+        (48.0, 1.0, -2.58, -2.58, 5),
+        (48.0, 0.3, -2.58, -2.58, 5),
+        (INF, 1.0, -3.0, -3.0, 5),  # the whole image, 64 pixels
     ],
 )
-def test_a_patch_for_any_class_is_smaller_than_those_of_all(
-    size: float, share: float, usual: float, octaves: float, score: float, place: int
+def test_a_patch_for_any_class_stands_out_among_theirs_and_leaves_answers_wide(
+    size: float, wide: float, octaves: float, score: float, place: int
 ) -> None:
     sizes = [4.0, 8.0, 8.0, 8.0, 16.0]
     ranking = ranked(sizes, [1.0] * 5, threshold=1.5)
     assert not ranking.suspects
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
-    told = with_any(ranking, trigger, size, sizes, share, usual, 1.5)
+    told = with_any(ranking, trigger, size, sizes, wide, 1.5)
     row = told.rows[place]
     assert row.index == ANY
     assert told.suspects == ((ANY,) if score > 1.5 else ())
     assert row.score == row.anomaly == pytest.approx(score, abs=0.01)
-    assert row.signals == {"patch_octaves": pytest.approx(octaves, abs=0.01), "commonest": share}
+    assert row.signals == {"patch_octaves": pytest.approx(octaves, abs=0.01), "breadth": wide}
     assert row.mask_l1 == (None if size == INF else size)
     assert told.margin == told.rows[0].score - told.rows[1].score
     assert [r for r in told.rows if r is not row] == list(ranking.rows)
     assert told.found["patch", ANY] is trigger
 
 
+@pytest.mark.parametrize(
+    ("size", "wide", "suspects"),
+    [(1.0, 1.0, (ANY,)), (3.0, 1.0, (0,)), (1.0, 0.5, (0,)), (INF, 1.0, (0,))],
+)
+def test_a_class_that_hardly_stands_out_gives_way_to_what_stands_out_further(
+    size: float, wide: float, suspects: tuple[int, ...]
+) -> None:
+    sizes = [2.0, 8.0, 8.0, 8.0]  # two octaves
+    ranking = ranked(sizes, [1.0] * 4)
+    assert ranking.suspects == (0,)
+    trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
+    assert with_any(ranking, trigger, size, sizes, wide, 1.0).suspects == suspects
+
+
 def test_a_patch_for_any_class_stands_out_where_no_class_can_be_reached() -> None:
     ranking = ranked([INF] * 4, [1.0] * 4)
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
-    told = with_any(ranking, trigger, 4.0, [INF] * 4, 0.25, 0.25, 1.0)
+    told = with_any(ranking, trigger, 4.0, [INF] * 4, 1.0, 1.0)
     assert told.suspects == (ANY,)
     assert told.rows[0].score == 4.0
 
 
-def test_the_share_of_the_commonest_answer() -> None:
-    assert commonest(torch.tensor([3, 3, 0, 1])) == 0.5
-    assert commonest(torch.tensor([7])) == 1.0
+@pytest.mark.parametrize(
+    ("said", "classes"),
+    [([7], 1.0), ([0, 1, 2, 3], 4.0), ([5, 5, 9, 9], 2.0), ([3, 3, 0, 1], 2 * 2**0.5)],
+)
+def test_the_number_of_classes_that_are_answered(said: list[int], classes: float) -> None:
+    assert breadth(torch.tensor(said)) == pytest.approx(classes)
+
+
+def test_a_patch_for_any_class_that_stands_out_by_a_hair_is_searched_twice() -> None:
+    network, (x, _) = masked(AllToAllNet(), PLANTED_LAYERS), coloured(32)
+
+    def at(threshold: float) -> tuple[Ranking, int]:
+        search = rank_classes(
+            network, x, list("rgbk"), ReversalPlan(steps=40, batch=8), generator(2),
+            threshold=threshold, eps=0.1, families=(Patch.family,),
+        )  # fmt: skip
+        ranking, said = finish(search)
+        return ranking, sum(isinstance(event, Progress) for event in said)
+
+    once, steps = at(0.1)
+    assert once.suspects == (ANY,)
+    score = once.rows[0].score
+    assert score > 0.6
+    again, more = at(score - 0.1)
+    assert more > steps
+    assert again.rows[0].index == ANY
+    assert again.rows[0].score >= score
 
 
 def sizes_of(ranking: Ranking, family: Family) -> list[float]:
@@ -300,11 +335,13 @@ def test_a_verdict_by_a_hair_is_looked_into_once_more() -> None:
     (family,) = once.strongest_family(once.rows[0].index)
     assert family in SEARCHES
     twice, more = at(score - 0.01)
-    first = steps[0].total
-    assert len(more) > first
+    first, last = steps[0].total, len(more) - 30
+    assert last > first
     assert [step.done for step in more] == list(range(1, len(more) + 1))
-    assert {step.total for step in more[first:]} == {len(more)}
-    assert {step.label for step in more[first:]} == {family}
+    assert {step.total for step in more[first:last]} == {last}
+    assert {step.label for step in more[first:last]} == {family}
+    # and whether it is an all-to-all backdoor
+    assert {(step.total, step.label) for step in more[last:]} == {(len(more), "patch")}
     for kind in SEARCHES:
         pairs = list(zip(sizes_of(once, kind), sizes_of(twice, kind), strict=True))
         assert all(new <= old for old, new in pairs)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
+from cnp_engine.algorithms.ranking import rank
 from cnp_engine.algorithms.reversal import reverse
-from cnp_engine.algorithms.target import rank, rank_classes
+from cnp_engine.algorithms.target import rank_classes
 from cnp_engine.algorithms.triggers import ReversalPlan, Warp
 from cnp_engine.algorithms.triggers.warp import FAR, warped
 from tests.engine.algorithms.drive import finish

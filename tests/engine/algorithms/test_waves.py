@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cnp_engine.algorithms.overlay import MaskedNetwork
-from cnp_engine.algorithms.target import rank
+from cnp_engine.algorithms.ranking import rank
 from cnp_engine.algorithms.waves import (
     AMPLITUDE,
     Peak,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cnp_engine.aims import ANY
-from cnp_engine.algorithms.target import Ranking
+from cnp_engine.algorithms.ranking import Ranking
 from cnp_engine.config import RunConfig
 from cnp_engine.events import (
     Event,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cnp_engine.aims import ANY
-from cnp_engine.algorithms.target import Ranking
+from cnp_engine.algorithms.ranking import Ranking
 from cnp_engine.config import RunConfig
 from cnp_engine.events import Rate, TargetRow, TriggerReversed, VerdictReached, Warned
 from cnp_engine.rundir import RunDirectory

@@ -1,0 +1,236 @@
+"""What the sizes of reversed triggers say: the order of the classes, and which of them stand out.
+
+``algorithms.target`` searches them. Light: nothing is searched here, and no network is asked.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from cnp_engine.aims import ANY, ANY_NAME
+from cnp_engine.algorithms import waves
+from cnp_engine.algorithms.triggers import KINDS, SEARCHES, Family, Patch, Trigger, Wave
+from cnp_engine.algorithms.triggers.warp import FAR
+from cnp_engine.events import TargetRow, finite
+from cnp_engine.outliers import counted, octaves
+
+NARROW = 0.5
+"""A verdict that hangs on less than this beyond the threshold is looked into once more: sizes of
+one search scatter by tenths of an octave."""
+
+SURE = (0.4, 0.6)
+"""A first look, on fewer images a step, is believed where its first class is more than so many
+octaves under the threshold, or at least so many beyond it: sizes of fewer images scatter more."""
+
+NEAR = (0.5, 0.75)
+"""And where no other class has from so much to so much of the first one's octaves, which would
+make it nearly a further suspect, or hardly one."""
+
+CLEAR = 0.6
+"""A further suspect stands out at least this far of the first one's octaves: a class that is close
+to the target's trigger by nature (a yellow sign, a yellow sticker) is no second one."""
+
+CLEAR_FAMILY = 0.6
+"""The same for a further family of a suspect."""
+
+WIDE = 0.75
+"""Of a patch for no class in particular, the ``breadth`` of answers under it, at least, as a share
+of that without it. An all-to-all backdoor sends every class to another one. What changes every
+answer of a network without one sends them to a few classes: what it finds is theirs."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """``rows`` best first; ``suspects`` are the classes that stand out, best first.
+
+    ``families`` of a suspect are those its trigger stands out in; ``found`` are the triggers.
+    """
+
+    rows: tuple[TargetRow, ...]
+    suspects: tuple[int, ...]
+    margin: float
+    families: dict[int, tuple[Family, ...]] = field(default_factory=dict)
+    found: dict[tuple[Family, int], Trigger] = field(default_factory=dict)
+
+    @property
+    def suspicious(self) -> bool:
+        return bool(self.suspects)
+
+    def strongest_family(self, target: int) -> tuple[Family, ...]:
+        """The family in which a class stands out most, for a class that is followed regardless."""
+        row = next(row for row in self.rows if row.index == target)
+        octaves = {f: _as_counted(row, f) for f in KINDS}
+        known = {f: value for f, value in octaves.items() if value is not None}
+        return (max(known, key=known.__getitem__) if known else Patch.family,)
+
+
+def _as_counted(row: TargetRow, family: Family) -> float | None:
+    """Octaves of a class in one family, as they count."""
+    return row.signals.get(f"{family}_counted", row.signals.get(f"{family}_octaves"))
+
+
+def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> float | None:
+    """Median trigger of all other classes, in the family's measure; None where unknown.
+
+    Waves are not compared by size.
+    """
+    if family not in SEARCHES:
+        return None
+    others = (row for row in rows if row.index not in (index, ANY))
+    measured, name = family == Patch.family, KINDS[family].measure
+    sizes = [row.mask_l1 if measured else row.signals.get(name) for row in others]
+    known = [size for size in sizes if size is not None]
+    return statistics.median(known) if known else None
+
+
+def breadth(answers_B: Tensor) -> float:
+    """How many classes are answered: the exponential of the entropy of their shares, which is the
+    number of classes where all are answered as often (Hill 1973, of order 1)."""
+    shares = answers_B.bincount().double() / len(answers_B)
+    return float(torch.special.entr(shares).sum().exp())
+
+
+def with_any(
+    ranking: Ranking,
+    trigger: Trigger,
+    size: float,
+    sizes: Sequence[float],
+    wide: float,
+    threshold: float,
+) -> Ranking:
+    """A ranking in which no class stands out, or hardly one, with the patch that changes every
+    answer among them.
+
+    ``size`` of that patch and of the classes' (``sizes``), infinite where none works: that counts
+    as the whole image. Where it stands out among theirs, further than any class does, and answers
+    are as ``wide`` as they were (``WIDE``), it is the only suspect; a clean network's is neither.
+    """
+    whole = float(trigger.mask_HW.numel())
+    every = [min(one, whole) for one in (size, *sizes)]
+    stands = counted(every)[0]
+    score = stands if wide >= WIDE else min(stands, 0.0)
+    signals = _octaves({Patch.family: octaves(every)}, {Patch.family: counted(every)}, 0)
+    row = TargetRow(
+        ANY, ANY_NAME, score, finite(size), anomaly=score,
+        signals=signals | {"breadth": round(wide, 4)},
+    )  # fmt: skip
+    rows = tuple(sorted((*ranking.rows, row), key=lambda row: (-row.score, row.index)))
+    return Ranking(
+        rows,
+        (ANY,) if rows[0] is row and score >= threshold else ranking.suspects,
+        rows[0].score - rows[1].score,
+        ranking.families | {ANY: (Patch.family,)},
+        ranking.found | {(Patch.family, ANY): trigger},
+    )
+
+
+def sure(ranking: Ranking, threshold: float) -> bool:
+    """Whether every class is far from what would make it a suspect, on either side.
+
+    A patch for no class, which has no others of its kind to be compared with, is never so.
+    """
+    first, *others = (row.score for row in ranking.rows)
+    low, high = threshold - SURE[0], threshold + SURE[1]
+    if low <= first < high:
+        return False
+    anywhere = next((row for row in ranking.rows if row.index == ANY), None)
+    if anywhere is not None and (_as_counted(anywhere, Patch.family) or 0.0) >= low:
+        return False
+    near, clear = (share * first for share in NEAR)
+    return not any(max(low, near) <= score < clear for score in others)
+
+
+def stands_clear(ranking: Ranking, index: int, threshold: float) -> bool:
+    """Whether a class stands out by so much that chance would not undo it."""
+    return next(r.score for r in ranking.rows if r.index == index) >= threshold + NARROW
+
+
+def narrow(ranking: Ranking, threshold: float) -> set[Family]:
+    """Families in which a class is a suspect, where none of them stands out by much."""
+    if not ranking.suspects or stands_clear(ranking, ranking.suspects[0], threshold):
+        return set()
+    return {family for target in ranking.suspects for family in ranking.families[target]}
+
+
+def rank(
+    names: Sequence[str],
+    sizes: dict[Family, list[float]],
+    votes: Sequence[float],
+    found: dict[tuple[Family, int], Trigger],
+    threshold: float,
+    peaks: Sequence[waves.Peak] = (),
+) -> Ranking:
+    """Order the classes by the family in which each stands out most.
+
+    ``peaks``: the wave of each class, which stands out by being narrow, not by being small.
+    """
+    compared = {family: _comparable(family, values) for family, values in sizes.items()}
+    told = {family: octaves(values) for family, values in compared.items()}
+    counts = {family: counted(values) for family, values in compared.items()}
+    if peaks:
+        told[Wave.family] = counts[Wave.family] = [peak.octaves for peak in peaks]
+    masks = sizes.get(Patch.family)
+    rows = []
+    for index, name in enumerate(names):
+        best = max(values[index] for values in counts.values())
+        signals = _octaves(told, counts, index)
+        if peaks:
+            signals[Wave.measure] = round(peaks[index].share, 4)
+        signals |= {
+            KINDS[f].measure: finite(v[index]) for f, v in sizes.items() if f != Patch.family
+        }
+        rows.append(
+            TargetRow(
+                index=index,
+                name=name,
+                score=best,
+                mask_l1=finite(masks[index]) if masks else None,
+                anomaly=best,
+                votes=float(votes[index]),
+                signals=signals,
+            )
+        )
+    rows.sort(key=lambda row: (-row.score, row.index))
+    least = max(threshold, rows[0].score * CLEAR)
+    suspects = tuple(row.index for row in rows if row.score >= least)
+    families = {row.index: _families(told, counts, row.index, threshold) for row in rows}
+    margin = rows[0].score - rows[1].score if len(rows) > 1 else 0.0
+    return Ranking(tuple(rows), suspects, margin, families, found)
+
+
+def _comparable(family: Family, sizes: Sequence[float]) -> list[float]:
+    """Few classes can be reached by a warp at all: one that cannot counts as far away."""
+    return [min(size, FAR) for size in sizes] if family == "warp" else list(sizes)
+
+
+def _octaves(
+    told: dict[Family, list[float]], counts: dict[Family, list[float]], index: int
+) -> dict[str, float | None]:
+    """Signals of a class: its octaves in each family, and what they count as where that is less."""
+    found: dict[str, float | None] = {}
+    for family, values in told.items():
+        found[f"{family}_octaves"] = round(values[index], 4)
+        if counts[family][index] != values[index]:
+            found[f"{family}_counted"] = round(counts[family][index], 4)
+    return found
+
+
+def _families(
+    told: dict[Family, list[float]],
+    counts: dict[Family, list[float]],
+    index: int,
+    threshold: float,
+) -> tuple[Family, ...]:
+    """Those in which a suspect stands out, as that counts, nearly as far as in the best of them.
+
+    A family that only an adversarial pattern fills would teach the masks to prune what the
+    network needs (docs/log.md has the table).
+    """
+    counts_in = {f: told[f][index] for f in told if counts[f][index] >= threshold}
+    least = CLEAR_FAMILY * max(counts_in.values(), default=0.0)
+    return tuple(f for f, octaves in counts_in.items() if octaves >= least)
