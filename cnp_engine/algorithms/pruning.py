@@ -8,6 +8,7 @@ trigger that aims at no class, share of images whose answer it still changes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class Judge:
         self._network = network
         self._images = images_BCHW
         self._triggers = list(triggers)
+        self._hardest = list(range(len(self._triggers)))
         self._exact = exact
         self._original = answers(network, images_BCHW, exact=exact)
 
@@ -72,6 +74,27 @@ class Judge:
             answers(asked, self.ask(number), mask_N, exact=self._exact)
             for number in range(len(self.sizes))
         ])  # fmt: skip
+
+    def priced(self, mask_N: Tensor, price: float, under: float = math.inf) -> float:
+        """``cost`` of one pruning; infinity as soon as it is known not to be less than ``under``.
+
+        The trigger that was suppressed worst is asked about first the next time.
+        """
+        clean_B = answers(self._network, self.ask(0), mask_N, exact=self._exact)
+        kept = share(clean_B == self._original)
+        assert kept is not None
+        lost, worst = price * (1 - kept.value), 0.0
+        for number in list(self._hardest):
+            if lost + worst >= under:
+                return math.inf
+            trigger = self._triggers[number][0]
+            answered = answers(self._network, self.ask(number + 1), mask_N, exact=self._exact)
+            rate = share(trigger.works(answered, clean_B[trigger.others(self._original)]))
+            if rate is not None and rate.value > worst:
+                worst = rate.value
+                self._hardest.remove(number)
+                self._hardest.insert(0, number)
+        return lost + worst if lost + worst < under else math.inf
 
     @property
     def sizes(self) -> list[int]:

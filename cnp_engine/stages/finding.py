@@ -18,7 +18,7 @@ from cnp_engine.algorithms.contrastive import (
     OriginalFeatures,
     optimise_masks,
 )
-from cnp_engine.algorithms.pruning import Judge, Strong, cost
+from cnp_engine.algorithms.pruning import Judge, Strong
 from cnp_engine.algorithms.ranking import Ranking
 from cnp_engine.algorithms.scores import Harm, NeuronScores, eliminate, put_back, score
 from cnp_engine.algorithms.target import rank_by_votes, rank_classes
@@ -164,17 +164,18 @@ def _ordered(
     once = yield from put_back(Harm(network, images, strong, state.mask_N, limit), *at)
     half = images[: ORDER_IMAGES // 2]
     again = yield from eliminate(Harm(network, half, every, state.mask_N, limit), *at)
-    judge = Judge(network, images, grown or strong)
-    costs = []
+    judge, price = Judge(network, images, grown or strong), material.config.sweep.price
+    cheapest, best = math.inf, once
     for order in (once, again):
-        least = math.inf
-        for k in looked_at(min(limit, len(order))):
+        # the longest first: where little is pruned yet, one trigger says that the rest can be left
+        for k in reversed(looked_at(min(limit, len(order)))):
             mask_N = torch.ones_like(state.mask_N, device=network.device)
             mask_N[order[:k]] = 0
-            least = min(least, cost(judge.judge(k, mask_N), material.config.sweep.price))
+            cost = judge.priced(mask_N, price, under=cheapest)
+            if cost < cheapest:
+                cheapest, best = cost, order
             yield Progress("scores", *at, {"checked": float(k)}, "order")
-        costs.append(least)
-    return score(state.mask_N, state.pressure_N, again if costs[1] < costs[0] else once)
+    return score(state.mask_N, state.pressure_N, best)
 
 
 def looked_at(last: int) -> list[int]:

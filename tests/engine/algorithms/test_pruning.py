@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from cnp_engine.algorithms.pruning import (
     NOTHING,
     Judge,
     Strong,
+    cost,
     prune_state,
     pruned_neurons,
     sweep_counts,
@@ -186,6 +188,46 @@ def test_where_there_is_nothing_to_count() -> None:
     both = Judge(planted(), own, [trigger, other]).point(0, torch.arange(8))
     assert (both.residual.value, both.residual.n) == (0.0, 10)
     assert (both.recovery.value, both.recovery.n) == (1.0, 10)
+
+
+@pytest.mark.parametrize("worst_first", [True, False])
+@pytest.mark.parametrize("k", [0, 1, 5, 8, 12])
+def test_a_price_is_the_cost_or_that_it_is_not_less(k: int, worst_first: bool) -> None:
+    module, x = TinyNet(), images(20)
+    darkness = Blend(2, torch.zeros(3, 8, 8), torch.full((8, 8), 0.5))
+    triggers = [some_triggers()[0], (darkness, 1.0)][:: 1 if worst_first else -1]
+    order_N = torch.randperm(12, generator=generator(4))
+    network = masked(module)
+    asked = Judge(network, x, triggers)
+    exact = cost(asked.point(k, order_N), 4.0)
+    mask_N = pruned_mask(order_N, k)
+    for _ in range(3):  # in another order of the triggers the next time
+        assert asked.priced(mask_N, 4.0) == exact
+        assert asked.priced(mask_N, 4.0, under=exact + 1e-9) == exact
+        assert asked.priced(mask_N, 4.0, under=exact) == math.inf
+        assert asked.priced(mask_N, 4.0, under=exact / 2) == math.inf
+
+
+def test_what_would_not_change_that_a_price_is_too_high_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The trigger that was suppressed worst is asked about first."""
+    x, _ = coloured(40)
+    closed = pruned_mask(torch.tensor([2, 0, 1, 3, 4, 5, 6, 7]), 1)
+    fails = (Patch(0, torch.zeros(3, 8, 8), torch.zeros(8, 8)), 1.0)
+    judge = Judge(planted(), x, [fails, (checkerboard_trigger(), 1.0)])
+    asked: list[int] = []
+    ask = judge.ask
+
+    def counted(number: int) -> Tensor:
+        asked.append(number)
+        return ask(number)
+
+    monkeypatch.setattr(judge, "ask", counted)
+    for under, numbers in ((math.inf, [0, 1, 2]), (0.9, [0, 2]), (0.1, [0])):
+        asked.clear()
+        judge.priced(closed, 1.0, under)
+        assert asked == numbers
 
 
 def test_another_network_is_held_against_the_original() -> None:
