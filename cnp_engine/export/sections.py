@@ -8,7 +8,7 @@ from cnp_engine.aims import row_name
 from cnp_engine.events import CurvePoint
 from cnp_engine.export import plots
 from cnp_engine.export.curve import rate_of
-from cnp_engine.export.definitions import DEFINITIONS, NAMES
+from cnp_engine.export.definitions import DEFINITIONS, NAMES, SIGNALS
 from cnp_engine.export.document import Block, Para, Plot, Section, Table
 from cnp_engine.export.inputs import ReportInput
 from cnp_engine.export.wording import count, figure, percent, plural, rate
@@ -109,10 +109,10 @@ def ranking_section(run: ReportInput) -> Section:
     optional = [
         name
         for name in ("mask_l1", "success", "anomaly", "votes")
-        if any(getattr(row, name) is not None for row in rows)
+        if any(getattr(row, name) not in (None, row.score) for row in rows)
     ]
     table = Table(
-        ["Class", "Score", *(_SIGNALS[name] for name in optional), *signals],
+        ["Class", "Score", *(_OWN[name] for name in optional), *map(_column, signals)],
         [
             [
                 row_name(row.index, row.name),
@@ -123,6 +123,7 @@ def ranking_section(run: ReportInput) -> Section:
             for row in rows
         ],
         numeric=range(1, 2 + len(optional) + len(signals)),
+        caption=_meant([*signals, *optional]),
         fold="All signals" if len(rows) > 12 else "",
     )
     caption = (
@@ -134,7 +135,7 @@ def ranking_section(run: ReportInput) -> Section:
     return Section("ranking", "Ranking of target classes", [*blocks, table])
 
 
-_SIGNALS = {
+_OWN = {
     "mask_l1": "Mask L1 (px)",
     "success": "Success",
     "anomaly": "Anomaly",
@@ -142,10 +143,23 @@ _SIGNALS = {
 }
 
 
+def _column(signal: str) -> str:
+    """``patch_octaves`` is told as "patch: octaves"."""
+    family, _, last = signal.rpartition("_")
+    name = SIGNALS[last][0] if last in SIGNALS else signal
+    return f"{family}: {name}" if family and last in SIGNALS else name
+
+
+def _meant(signals: Sequence[str]) -> str:
+    """What the columns of signals say, each kind once."""
+    kinds = dict.fromkeys(signal.rpartition("_")[2] for signal in signals)
+    return " ".join(meaning for kind, (_, meaning) in SIGNALS.items() if kind in kinds)
+
+
 def _signal(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    return percent(value) if name == "success" else figure(value)
+    return percent(value) if name in ("success", "wave", "breadth") else figure(value)
 
 
 def neurons_section(run: ReportInput) -> Section:
