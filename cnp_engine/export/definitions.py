@@ -45,32 +45,29 @@ NAMES: dict[str, str] = {
     "mask_l1": "Mask L1",
 }
 
-SIGNALS: dict[str, tuple[str, str]] = {
+SIGNALS: dict[str, str] = {
     "octaves": (
-        "octaves",
-        "Octaves: by how many halvings the trigger of that kind is smaller than the median of the "
-        "other classes'; of a wave, of how many doublings it works more often than any next to it.",
+        "Of each kind of trigger, first by how many octaves (halvings) it is smaller than the "
+        "median of the other classes', or a wave works more often than any next to it; then how "
+        "large it is."
     ),
     "counted": (
-        "counted",
-        "Counted: what octaves come to where the other classes differ so much that one of them may "
-        "well lie so far out by chance.",
+        "Octaves count as fewer where the other classes differ so much that one of them may well "
+        "lie so far out by chance."
     ),
-    "strength": ("blend: strength", "Strength: how much of an image a blend replaces."),
-    "warp": ("warp: px", "Warp: the root mean square of its displacements."),
-    "wave": ("wave: works on", "Wave: share of images that one plane wave sends to the class."),
+    "strength": "Strength: how much of an image the blend replaces.",
+    "warp": "The px of a warp are the root mean square of its displacements.",
+    "wave": "Works on: share of images that the plane wave sends to the class.",
     "breadth": (
-        "breadth",
         "Breadth: how many classes are answered under the patch for no class in particular, as a "
-        "share of how many are without it.",
+        "share of how many are without it."
     ),
     "votes": (
-        "votes",
         "Votes: how much more often the class is answered when neurons are perturbed; they decide "
-        "nothing.",
+        "nothing."
     ),
 }
-"""Of the signals of a ranking, or of their last words: name of the column, what it says."""
+"""What the signals of a ranking say, by their last words."""
 
 GROUND_TRUTH = ("ba", "asr", "ra", "asr_all")
 LABEL_FREE = ("retention", "residual", "recovery")

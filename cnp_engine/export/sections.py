@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cnp_engine.aims import row_name
-from cnp_engine.events import CurvePoint
+from cnp_engine.events import CurvePoint, TargetRow
 from cnp_engine.export import plots
 from cnp_engine.export.curve import rate_of
 from cnp_engine.export.definitions import DEFINITIONS, NAMES, SIGNALS
@@ -23,7 +23,8 @@ def curve_section(run: ReportInput) -> Section:
     blocks: list[Block] = []
     if run.chosen is not None:
         who = "The user chose" if run.chosen.by_user else "Chosen"
-        blocks.append(Para(f"{who}: k = {count(run.chosen.k)}. {run.chosen.rule}".strip()))
+        rule = run.chosen.rule[:1].upper() + run.chosen.rule[1:]
+        blocks.append(Para(f"{who}: k = {count(run.chosen.k)}. {rule}".strip()))
     table = _curve_table(run.curve, measured, chosen)
     picture = plots.curve_plot(run.curve, chosen)
     if picture is not None:
@@ -104,28 +105,7 @@ def ranking_section(run: ReportInput) -> Section:
     if run.ranking is None:
         return Section("ranking", "Ranking of target classes", [])
     rows = run.ranking.ranking
-    # A signal that no class has gets no column.
-    signals = list(dict.fromkeys(key for row in rows for key in row.signals))
-    optional = [
-        name
-        for name in ("mask_l1", "success", "anomaly", "votes")
-        if any(getattr(row, name) not in (None, row.score) for row in rows)
-    ]
-    table = Table(
-        ["Class", "Score", *(_OWN[name] for name in optional), *map(_column, signals)],
-        [
-            [
-                row_name(row.index, row.name),
-                figure(row.score),
-                *(_signal(name, getattr(row, name)) for name in optional),
-                *(_signal(name, row.signals.get(name)) for name in signals),
-            ]
-            for row in rows
-        ],
-        numeric=range(1, 2 + len(optional) + len(signals)),
-        caption=_meant([*signals, *optional]),
-        fold="All signals" if len(rows) > 12 else "",
-    )
+    table = _signals_table(rows)
     caption = (
         f"A longer bar is a likelier target; px: the mask's L1. The first leads the next by "
         f"{figure(run.ranking.margin, 3)}. Seed {run.config.seed}."
@@ -142,24 +122,74 @@ _OWN = {
     "votes": "Votes",
 }
 
+_SIZES = {
+    "patch": ("mask_l1", "px"),
+    "blend": ("strength", "strength"),
+    "warp": ("warp", "px"),
+    "wave": ("wave", "works on"),
+}
+"""Of a kind of trigger: the signal that measures it, and in what."""
 
-def _column(signal: str) -> str:
-    """``patch_octaves`` is told as "patch: octaves"."""
-    family, _, last = signal.rpartition("_")
-    name = SIGNALS[last][0] if last in SIGNALS else signal
-    return f"{family}: {name}" if family and last in SIGNALS else name
+_SHARES = ("success", "wave", "breadth")
+
+
+def _signals_table(rows: Sequence[TargetRow]) -> Table:
+    """All that is known of every class; what no class has gets no column."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.signals))
+    families = [f for f in _SIZES if f"{f}_octaves" in keys]
+    told = {f"{f}_{last}" for f in families for last in ("octaves", "counted")}
+    told |= {_SIZES[f][0] for f in families}
+    own = [
+        name
+        for name in _OWN
+        if name not in told and any(getattr(row, name) not in (None, row.score) for row in rows)
+    ]
+    others = [key for key in keys if key not in told]
+    return Table(
+        [
+            *("Class", "Score"),
+            *(f"{family.capitalize()} ({_SIZES[family][1]})" for family in families),
+            *(_OWN[name] for name in own),
+            *(other.capitalize() for other in others),
+        ],
+        [
+            [
+                *(row_name(row.index, row.name), f"{row.score:.2f}"),
+                *(_in_family(row, family) for family in families),
+                *(_signal(name, getattr(row, name)) for name in own),
+                *(_signal(name, row.signals.get(name)) for name in others),
+            ]
+            for row in rows
+        ],
+        numeric=range(1, 2 + len(families) + len(own) + len(others)),
+        caption=_meant([*keys, *own]),
+        fold="All signals" if len(rows) > 12 else "",
+    )
+
+
+def _in_family(row: TargetRow, family: str) -> str:
+    """How far a class stands out by one kind of trigger, what that counts, and its size."""
+    octaves, counted = (row.signals.get(f"{family}_{last}") for last in ("octaves", "counted"))
+    if octaves is None:
+        return ""
+    measure, _ = _SIZES[family]
+    size = row.mask_l1 if measure == "mask_l1" else row.signals.get(measure)
+    counts = "" if counted is None else f" as {counted:.2f}"
+    return f"{octaves:.2f}{counts}, {_signal(measure, size) or 'none'}"
 
 
 def _meant(signals: Sequence[str]) -> str:
     """What the columns of signals say, each kind once."""
-    kinds = dict.fromkeys(signal.rpartition("_")[2] for signal in signals)
-    return " ".join(meaning for kind, (_, meaning) in SIGNALS.items() if kind in kinds)
+    kinds = {signal.rpartition("_")[2] for signal in signals}
+    return " ".join(meaning for kind, meaning in SIGNALS.items() if kind in kinds)
 
 
 def _signal(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    return percent(value) if name in ("success", "wave", "breadth") else figure(value)
+    if name in _SHARES:
+        return percent(value)
+    return count(round(value)) if abs(value) >= 100 else figure(value, 3)
 
 
 def neurons_section(run: ReportInput) -> Section:

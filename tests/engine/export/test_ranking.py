@@ -28,18 +28,32 @@ def test_signals_are_named_and_explained() -> None:
         "strength": 0.2,
         "wave": 0.125,
     }
+    wide: dict[str, float | None] = {"patch_octaves": 0.75, "breadth": 0.333}
     table = table_of(
         TargetRow(4, "deer", 1.25, 7.0, anomaly=1.25, votes=0.5, signals=signals),
-        TargetRow(ANY, "any class", 0.0, 90.0, anomaly=0.0, signals={"breadth": 0.333}),
+        TargetRow(ANY, "any class", 0.0, 90.0, anomaly=0.0, signals=wide),
     )
     assert list(table.columns) == [
-        *("Class", "Score", "Mask L1 (px)", "Votes", "patch: octaves", "patch: counted"),
-        *("blend: strength", "wave: works on", "breadth"),
+        *("Class", "Score", "Patch (px)", "Votes", "Strength", "Wave", "Breadth"),
     ]
-    assert list(table.rows[0][1:]) == ["1.25", "7", "0.5", "2.5", "1.25", "0.2", "12.5 %", ""]
-    assert list(table.rows[1][1:]) == ["0", "90", "", "", "", "", "", "33.3 %"]
-    said = [meaning in table.caption for _, meaning in SIGNALS.values()]
+    assert list(table.rows[0][1:]) == ["1.25", "2.50 as 1.25, 7", "0.5", "0.2", "12.5 %", ""]
+    assert list(table.rows[1][1:]) == ["0.00", "0.75, 90", "", "", "", "33.3 %"]
+    said = [meaning in table.caption for meaning in SIGNALS.values()]
     assert said == [kind != "warp" for kind in SIGNALS]
+
+
+def test_a_kind_of_trigger_that_no_size_is_known_of() -> None:
+    signals: dict[str, float | None] = {
+        "blend_octaves": 0.5,
+        "strength": None,
+        "wave_octaves": 0.0,
+        "wave": 0.5,
+    }
+    table = table_of(TargetRow(4, "deer", 0.5, signals=signals))
+    assert list(table.columns) == [
+        *("Class", "Score", "Blend (strength)", "Wave (works on)"),
+    ]
+    assert list(table.rows[0][1:]) == ["0.50", "0.50, none", "0.00, 50.0 %"]
 
 
 @pytest.mark.parametrize(("anomaly", "column"), [(2.0, False), (None, False), (2.5, True)])
@@ -52,5 +66,5 @@ def test_an_anomaly_that_is_the_score_is_not_told_twice(
 
 def test_a_signal_without_a_name_is_told_as_it_is() -> None:
     table = table_of(TargetRow(4, "deer", 2.0, signals={"share_of_them": 0.5}))
-    assert list(table.columns) == ["Class", "Score", "share_of_them"]
+    assert list(table.columns) == ["Class", "Score", "Share_of_them"]
     assert table.caption == ""
