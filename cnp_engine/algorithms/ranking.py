@@ -1,6 +1,6 @@
 """What the sizes of reversed triggers say: the order of the classes, and which of them stand out.
 
-``algorithms.target`` searches them. Light: nothing is searched here, and no network is asked.
+No trigger is searched here, and no network is asked: ``algorithms.target`` does that.
 """
 
 from __future__ import annotations
@@ -38,10 +38,13 @@ to the target's trigger by nature (a yellow sign, a yellow sticker) is no second
 CLEAR_FAMILY = 0.6
 """The same for a further family of a suspect."""
 
-WIDE = 0.75
-"""Of a patch for no class in particular, the ``breadth`` of answers under it, at least, as a share
-of that without it. An all-to-all backdoor sends every class to another one. What changes every
-answer of a network without one sends them to a few classes: what it finds is theirs."""
+PAIRED = 0.35
+"""Of a patch for no class in particular, what it is ``paired`` at least. An all-to-all backdoor
+sends every class to one of its own; what changes every answer of a network without one sends them
+to a few classes, whose triggers it is (docs/log.md: 0.53 to 0.85, and 0.22 at most)."""
+
+TELLING = 3
+"""Images of a class that say where it is sent, at least."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Ranking:
     @property
     def suspicious(self) -> bool:
         return bool(self.suspects)
+
+    def score_of(self, index: int) -> float:
+        return next(row.score for row in self.rows if row.index == index)
 
     def strongest_family(self, target: int) -> tuple[Family, ...]:
         """The family in which a class stands out most, for a class that is followed regardless."""
@@ -88,11 +94,34 @@ def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> f
     return statistics.median(known) if known else None
 
 
-def breadth(answers_B: Tensor) -> float:
-    """How many classes are answered: the exponential of the entropy of their shares, which is the
-    number of classes where all are answered as often (Hill 1973, of order 1)."""
-    shares = answers_B.bincount().double() / len(answers_B)
-    return float(torch.special.entr(shares).sum().exp())
+def paired(clean_B: Tensor, stamped_B: Tensor) -> float:
+    """How far a trigger sends every class to another one of its own.
+
+    Share of the images of a class, by its answers without and with the trigger (int64), that go to
+    the class it is paired with: each to one, no two to the same, the largest share first. Mean over
+    the classes of which there are ``TELLING``; 0 where there are not two.
+    """
+    before_B, after_B = clean_B.cpu(), stamped_B.cpu()
+    classes = 1 + int(torch.cat([before_B, after_B]).max())
+    counts_KK = torch.zeros(classes, classes)
+    counts_KK.index_put_((before_B, after_B), torch.ones(len(before_B)), accumulate=True)
+    sizes_K = counts_KK.sum(1)
+    sources = (sizes_K >= TELLING).nonzero().flatten().tolist()
+    if len(sources) < 2:
+        return 0.0
+    shares = [
+        (float(counts_KK[one, other] / sizes_K[one]), one, other)
+        for one in sources
+        for other in counts_KK[one].nonzero().flatten().tolist()
+        if other != one
+    ]
+    pairs: dict[int, int] = {}
+    total = 0.0
+    for share, one, other in sorted(shares, key=lambda entry: (-entry[0], *entry[1:])):
+        if one not in pairs and other not in pairs.values():
+            pairs[one] = other
+            total += share
+    return total / len(sources)
 
 
 def with_any(
@@ -100,33 +129,46 @@ def with_any(
     trigger: Trigger,
     size: float,
     sizes: Sequence[float],
-    wide: float,
+    pairing: float,
     threshold: float,
 ) -> Ranking:
-    """A ranking in which no class stands out, or hardly one, with the patch that changes every
-    answer among them.
+    """A ranking with the patch that changes every answer among the classes.
 
     ``size`` of that patch and of the classes' (``sizes``), infinite where none works: that counts
-    as the whole image. Where it stands out among theirs, further than any class does, and answers
-    are as ``wide`` as they were (``WIDE``), it is the only suspect; a clean network's is neither.
+    as the whole image. ``pairing``: how far it is ``paired``. It is a suspect where it is smaller
+    than the patch of any class, paired, and stands out further than every class does; classes stay
+    suspects beside it where they stand out nearly as far.
     """
     whole = float(trigger.mask_HW.numel())
     every = [min(one, whole) for one in (size, *sizes)]
     stands = counted(every)[0]
-    score = stands if wide >= WIDE else min(stands, 0.0)
+    of_none = every[0] < min(every[1:]) and pairing >= PAIRED
+    score = stands if of_none else min(stands, 0.0)
     signals = _octaves({Patch.family: octaves(every)}, {Patch.family: counted(every)}, 0)
     row = TargetRow(
         ANY, ANY_NAME, score, finite(size), anomaly=score,
-        signals=signals | {"breadth": round(wide, 4)},
+        signals=signals | {"paired": round(pairing, 4)},
     )  # fmt: skip
-    rows = tuple(sorted((*ranking.rows, row), key=lambda row: (-row.score, row.index)))
+    rows = tuple(sorted((*ranking.rows, row), key=lambda r: (-r.score, r is row, r.index)))
+    suspects = ranking.suspects
+    if rows[0] is row and score >= threshold:
+        near = {r.index for r in rows if r.score >= CLEAR * score}
+        suspects = (ANY, *(t for t in suspects if t in near))
     return Ranking(
         rows,
-        (ANY,) if rows[0] is row and score >= threshold else ranking.suspects,
+        suspects,
         rows[0].score - rows[1].score,
         ranking.families | {ANY: (Patch.family,)},
         ranking.found | {(Patch.family, ANY): trigger},
     )
+
+
+def any_in_doubt(ranking: Ranking, threshold: float) -> bool:
+    """Whether it hangs on little if a patch for no class in particular stands out."""
+    row = next(row for row in ranking.rows if row.index == ANY)
+    stands = _as_counted(row, Patch.family) or 0.0
+    close = threshold - SURE[0] <= stands < threshold + NARROW
+    return close and (row.signals["paired"] or 0.0) >= PAIRED
 
 
 def sure(ranking: Ranking, threshold: float) -> bool:
@@ -145,14 +187,14 @@ def sure(ranking: Ranking, threshold: float) -> bool:
     return not any(max(low, near) <= score < clear for score in others)
 
 
-def stands_clear(ranking: Ranking, index: int, threshold: float) -> bool:
+def stands_clear(ranking: Ranking, threshold: float) -> bool:
     """Whether a class stands out by so much that chance would not undo it."""
-    return next(r.score for r in ranking.rows if r.index == index) >= threshold + NARROW
+    return bool(ranking.suspects) and ranking.rows[0].score >= threshold + NARROW
 
 
 def narrow(ranking: Ranking, threshold: float) -> set[Family]:
     """Families in which a class is a suspect, where none of them stands out by much."""
-    if not ranking.suspects or stands_clear(ranking, ranking.suspects[0], threshold):
+    if stands_clear(ranking, threshold):
         return set()
     return {family for target in ranking.suspects for family in ranking.families[target]}
 

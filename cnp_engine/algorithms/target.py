@@ -22,10 +22,10 @@ from cnp_engine.algorithms.class_search import ClassSearch
 from cnp_engine.algorithms.folding import folded
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.ranking import (
-    WIDE,
     Ranking,
-    breadth,
+    any_in_doubt,
     narrow,
+    paired,
     rank,
     stands_clear,
     sure,
@@ -45,8 +45,8 @@ from cnp_engine.events import Event, TargetRow
 AT_ONCE = 16
 """Searches in one batch."""
 
-FEW = 128
-"""Images on which it is looked at what a patch for ``ANY`` makes of the answers."""
+FEW = 512
+"""Images on which it is looked at where a patch for ``ANY`` sends the classes."""
 
 
 def rank_classes(
@@ -98,8 +98,7 @@ def rank_classes(
             done = yield from look.search(generator, done, doubtful)
             ranking = look.ranked(votes, peaks, threshold)
         decides = last or sure(ranking, threshold)
-        alone = ranking.suspects and stands_clear(ranking, ranking.suspects[0], threshold)
-        if decides and Patch.family in families and not alone:
+        if decides and Patch.family in families and not stands_clear(ranking, threshold):
             done, ranking = yield from look.anywhere(ranking, generator, done, threshold)
         if decides and sure(ranking, threshold):
             break
@@ -160,17 +159,15 @@ class _Look:
         ``offset`` after."""
         network, x = self._network, self._images_BCHW[:FEW]
         sizes = next(s.sizes for s in self._searches if s.family == Patch.family)
-        usual = breadth(answers(network, x))
-        for _ in range(2):
+        clean, found = answers(network, x), list[Ranking]()
+        while not found or (len(found) == 1 and any_in_doubt(found[0], threshold)):
             total = offset + self._any.steps
             yield from self._any.run(network, self._images_BCHW, generator, offset, total)
             offset = total
             (trigger,), (size,) = self._any.triggers, self._any.sizes
-            wide = breadth(answers(network, trigger.stamp(x))) / usual
-            told = with_any(ranking, trigger, size, sizes, wide, threshold)
-            if wide < WIDE or stands_clear(told, ANY, threshold):
-                break
-        return offset, told
+            pairing = paired(clean, answers(network, trigger.stamp(x)))
+            found.append(with_any(ranking, trigger, size, sizes, pairing, threshold))
+        return offset, max(found, key=lambda told: told.score_of(ANY))
 
 
 def searched(classes: int, plan: ReversalPlan, restarts: int) -> tuple[int, int]:

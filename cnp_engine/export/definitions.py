@@ -58,9 +58,9 @@ SIGNALS: dict[str, str] = {
     "strength": "Strength: how much of an image the blend replaces.",
     "warp": "The px of a warp are the root mean square of its displacements.",
     "wave": "Works on: share of images that the plane wave sends to the class.",
-    "breadth": (
-        "Breadth: how many classes are answered under the patch for no class in particular, as a "
-        "share of how many are without it."
+    "paired": (
+        "Paired: share of the images of a class that the patch for no class in particular sends to "
+        "a class of its own, where no other class is sent."
     ),
     "votes": (
         "Votes: how much more often the class is answered when neurons are perturbed; they decide "

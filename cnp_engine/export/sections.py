@@ -130,7 +130,7 @@ _SIZES = {
 }
 """Of a kind of trigger: the signal that measures it, and in what."""
 
-_SHARES = ("success", "wave", "breadth")
+_SHARES = ("success", "wave", "paired")
 
 
 def _signals_table(rows: Sequence[TargetRow]) -> Table:
@@ -142,7 +142,7 @@ def _signals_table(rows: Sequence[TargetRow]) -> Table:
     own = [
         name
         for name in _OWN
-        if name not in told and any(getattr(row, name) not in (None, row.score) for row in rows)
+        if name not in told and any(_own(row, name) is not None for row in rows)
     ]
     others = [key for key in keys if key not in told]
     return Table(
@@ -156,7 +156,7 @@ def _signals_table(rows: Sequence[TargetRow]) -> Table:
             [
                 *(row_name(row.index, row.name), f"{row.score:.2f}"),
                 *(_in_family(row, family) for family in families),
-                *(_signal(name, getattr(row, name)) for name in own),
+                *(_signal(name, _own(row, name)) for name in own),
                 *(_signal(name, row.signals.get(name)) for name in others),
             ]
             for row in rows
@@ -165,6 +165,12 @@ def _signals_table(rows: Sequence[TargetRow]) -> Table:
         caption=_meant([*keys, *own]),
         fold="All signals" if len(rows) > 12 else "",
     )
+
+
+def _own(row: TargetRow, name: str) -> float | None:
+    """A figure of a class beside its signals; an anomaly that is the score is not told twice."""
+    value: float | None = getattr(row, name)
+    return None if name == "anomaly" and value == row.score else value
 
 
 def _in_family(row: TargetRow, family: str) -> str:

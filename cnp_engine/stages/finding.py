@@ -165,16 +165,17 @@ def _ordered(
     half = images[: ORDER_IMAGES // 2]
     again = yield from eliminate(Harm(network, half, every, state.mask_N, limit), *at)
     judge, price = Judge(network, images, grown or strong), material.config.sweep.price
-    cheapest, best = math.inf, once
+    cheapest, best, checked = math.inf, once, 0
     for order in (once, again):
-        # the longest first: where little is pruned yet, one trigger says that the rest can be left
+        # from the last on: that is likelier to be cheap, which ends asking about the others early
         for k in reversed(looked_at(min(limit, len(order)))):
             mask_N = torch.ones_like(state.mask_N, device=network.device)
             mask_N[order[:k]] = 0
             cost = judge.priced(mask_N, price, under=cheapest)
             if cost < cheapest:
                 cheapest, best = cost, order
-            yield Progress("scores", *at, {"checked": float(k)}, "order")
+            checked += 1
+            yield Progress("scores", *at, {"checked": float(checked)}, "order")
     return score(state.mask_N, state.pressure_N, best)
 
 

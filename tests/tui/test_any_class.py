@@ -16,7 +16,7 @@ from cnp_tui.link import Snapshot
 from cnp_tui.widgets import headline, ranking, run_table, trigger
 from tests.tui.test_summary import BEFORE, CONFIG, DATA, MODEL, rate
 
-ROW = ev.TargetRow(ANY, "any class", 1.7, 18.4, signals={"patch_octaves": 1.7, "breadth": 0.97})
+ROW = ev.TargetRow(ANY, "any class", 1.7, 18.4, signals={"patch_octaves": 1.7, "paired": 0.8})
 RANKED = ev.TargetRanked((ROW, ev.TargetRow(0, "stop", 0.4, 58.0, votes=0.1)), (ANY,), 1.3, True)
 TURNED = ev.TriggerReversed(ANY, rate(0.95, 100), 18.4, 100)
 VERDICT = ev.VerdictReached("backdoored", (ANY,), 0.98, ("a patch changes every answer",))

@@ -28,8 +28,11 @@ class works less often than what sends them to one, and wanting more only makes 
 OVER, UNDER = 1.15, 1 / 1.15
 """The same over and under a budget."""
 
-OFF = 1.25
-"""How many times its budget a grown trigger may be, or its budget it."""
+OVERSHOT = 1.25
+"""How many times its budget a grown trigger may be in the end."""
+
+SMALLEST = 1e-6
+"""A size, or a budget, under which none is told from none."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class ReversalPlan:
 
     With a ``budget`` (in the family's measure) a trigger is not made as small as works: it grows up
     to that size as long as it gets stronger by it. The last state counts, whatever its success; of
-    a trigger that has just leapt beyond its budget, the last one near it.
+    a trigger that ends far beyond its budget, the one before that was last near it, or nearest.
     """
 
     steps: int
@@ -58,7 +61,8 @@ class ReversalPlan:
 
 @dataclass(frozen=True)
 class Found:
-    """Triggers in the order asked for; ``sizes`` in their measure, inf where none worked."""
+    """Triggers in the order asked for; ``sizes`` in their measure, inf where none worked (with a
+    budget they count whether they work or not)."""
 
     triggers: tuple[Trigger, ...]
     sizes: tuple[float, ...]
@@ -142,21 +146,27 @@ class Search(ABC):
 
     @torch.no_grad()
     def keep_best(self, success_T: Tensor, first: bool) -> None:
-        """Remember the smallest trigger whose running success is as wanted."""
+        """Remember the smallest trigger whose running success is as wanted, or with a budget the
+        last one near it."""
         self.success_T = success_T if first else 0.8 * self.success_T + 0.2 * success_T
         size_T = self.size_T()
-        budget = self.plan.budget
-        better_T = self.improved(success_T, size_T) if budget is None else self._nearer(size_T)
+        if self.plan.budget is None:
+            better_T = self.improved(success_T, size_T)
+        else:  # but for what a search starts from, which has learned nothing
+            better_T = (self._off(size_T) <= self._near()) & (not first)
         self.best_T = torch.where(better_T, size_T, self.best_T)
         where = better_T.view(-1, 1, 1, 1)
         self.best_pattern = torch.where(where, self.pattern, self.best_pattern)
         self.best_mask = torch.where(where, self.mask, self.best_mask)
 
-    def _nearer(self, size_T: Tensor) -> Tensor:
-        """Where a pair's trigger is near its budget, or nearer than any before, (T,) of bool."""
+    def _off(self, size_T: Tensor) -> Tensor:
+        """How far a size is from the budget, as a logarithm."""
         assert self.plan.budget is not None
-        off_T, best_T = ((s / self.plan.budget).log().abs() for s in (size_T, self.best_T))
-        return off_T <= best_T.clamp(min=math.log(OFF))
+        return (size_T.clamp(min=SMALLEST) / max(self.plan.budget, SMALLEST)).log().abs()
+
+    def _near(self) -> Tensor:
+        """How far off may be what is remembered: near, or no further than what is."""
+        return self._off(self.best_T).clamp(min=math.log(OVERSHOT))
 
     @torch.no_grad()
     def tighten(self) -> None:
@@ -192,11 +202,11 @@ class Search(ABC):
     def result(self, adapt: bool, steps: int) -> Found:
         """The smallest successful trigger of each pair; the last state where none succeeded.
 
-        With a budget the last state, unless it is far beyond it.
+        With a budget the last state, unless it is far beyond that and another one was nearer.
         """
         size_T, budget = self.size_T().detach(), self.plan.budget
         if budget is not None:
-            last_T = size_T <= OFF * budget
+            last_T = (size_T <= OVERSHOT * budget) | (self._off(size_T) < self._off(self.best_T))
             sizes_T = torch.where(last_T, size_T, self.best_T)
         else:
             never_T = torch.isinf(self.best_T)

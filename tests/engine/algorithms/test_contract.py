@@ -15,6 +15,13 @@ from cnp_engine.algorithms import metrics
 DECIDING = (
     "overlay",
     "target",
+    "ranking",
+    "class_search",
+    "waves",
+    "votes",
+    "folding",
+    "augment",
+    "healing",
     "reversal",
     "contrastive",
     "scores",

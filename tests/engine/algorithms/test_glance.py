@@ -99,7 +99,7 @@ def test_what_is_clear_is_far_from_the_threshold(octaves: float, clear: bool) ->
 
 
 @pytest.mark.parametrize(
-    ("size", "wide", "clear"),
+    ("size", "pairing", "clear"),
     [
         (2.0, 1.0, False),  # two octaves under the median: it stands out
         (4.0, 1.0, False),  # one
@@ -110,13 +110,13 @@ def test_what_is_clear_is_far_from_the_threshold(octaves: float, clear: bool) ->
     ],
 )
 def test_a_patch_for_no_class_is_left_to_all_images_unless_it_is_large(
-    size: float, wide: float, clear: bool
+    size: float, pairing: float, clear: bool
 ) -> None:
     sizes = [6.0, 8.0, 8.0, 8.0, 8.0, 8.0, 9.0, 9.0]
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
     ranking = rank("abcdefgh", {"patch": sizes}, [0.2] * 8, {}, 1.0)
     assert sure(ranking, 1.0)
-    told = with_any(ranking, trigger, size, sizes, wide, 1.0)
+    told = with_any(ranking, trigger, size, sizes, pairing, 1.0)
     assert sure(told, 1.0) is clear
 
 

@@ -247,13 +247,15 @@ def test_a_grown_trigger_uses_its_budget_and_is_the_stronger_for_it(
     ("sizes", "kept"),
     [
         ([30, 9, 11], 11),  # the last state
-        ([9, 12.4], 12.4),  # a quarter more is near
-        ([9, 11, 3, 60], 11),  # a leap: the last that was near
-        ([11, 9, 20, 60], 9),
-        ([2, 3, 1, 60], 3),  # none was near: the nearest
-        ([40, 30, 60], 30),
-        ([3, 12], 12),
-        ([11, 2], 2),  # under it, as strong as it got
+        ([30, 9, 12.4], 12.4),  # a quarter more is near
+        ([30, 9, 11, 3, 60], 11),  # a leap: the last that was near
+        ([30, 11, 9, 20, 60], 9),
+        ([30, 2, 3, 1, 60], 3),  # none was near: the nearest
+        ([50, 40, 30, 60], 30),
+        ([30, 2, 15], 15),  # which may be the last
+        ([10, 3, 60], 3),  # not what it starts from
+        ([10, 60], 60),
+        ([30, 11, 2], 2),  # under it, as strong as it got
     ],
 )
 def test_a_grown_trigger_is_not_one_that_has_just_leapt_beyond_its_budget(

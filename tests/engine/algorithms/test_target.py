@@ -15,9 +15,9 @@ from cnp_engine.aims import ANY
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers
 from cnp_engine.algorithms.ranking import (
     Ranking,
-    breadth,
     median_of_others,
     narrow,
+    paired,
     rank,
     with_any,
 )
@@ -213,7 +213,7 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
     assert ranking.families[ANY] == ranking.strongest_family(ANY) == ("patch",)
     assert (first.index, first.name) == (ANY, "any class")
     assert ranking.margin == pytest.approx(first.score - second.score)
-    assert first.signals["breadth"] == pytest.approx(1.0, abs=0.1)
+    assert 0.7 < (first.signals["paired"] or 0.0) <= 1.0
     trigger, (x, labels) = ranking.found["patch", ANY], coloured(32, seed=9)
     assert trigger.target == ANY
     assert first.mask_l1 == pytest.approx(trigger.mask_l1)
@@ -225,31 +225,32 @@ def test_a_network_that_a_patch_makes_answer_the_next_class_each_time(restarts: 
 
 
 @pytest.mark.parametrize(
-    ("size", "wide", "octaves", "score", "place"),
+    ("size", "pairing", "octaves", "score", "place"),
     [
         # the classes have 4, 8, 8, 8, 16 pixels, and 1, 0, 0, 0, -1 octaves
         (2.0, 1.0, 2.0, 2.0, 0),
-        (2.0, 0.75, 2.0, 2.0, 0),
-        (2.0, 0.74, 2.0, 0.0, 1),  # what sends images to a few classes is theirs
-        (4.5, 1.0, 0.83, 0.83, 1),
+        (2.0, 0.35, 2.0, 2.0, 0),
+        (2.0, 0.34, 2.0, 0.0, 5),  # what sends images to a few classes is theirs
+        (4.0, 1.0, 1.0, 0.0, 5),  # not smaller than each of them
+        (3.9, 1.0, 1.04, 1.04, 0),
         (48.0, 1.0, -2.58, -2.58, 5),
-        (48.0, 0.3, -2.58, -2.58, 5),
+        (48.0, 0.1, -2.58, -2.58, 5),
         (INF, 1.0, -3.0, -3.0, 5),  # the whole image, 64 pixels
     ],
 )
-def test_a_patch_for_any_class_stands_out_among_theirs_and_leaves_answers_wide(
-    size: float, wide: float, octaves: float, score: float, place: int
+def test_a_patch_for_any_class_is_smaller_than_theirs_and_pairs_them(
+    size: float, pairing: float, octaves: float, score: float, place: int
 ) -> None:
     sizes = [4.0, 8.0, 8.0, 8.0, 16.0]
     ranking = ranked(sizes, [1.0] * 5, threshold=1.5)
     assert not ranking.suspects
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
-    told = with_any(ranking, trigger, size, sizes, wide, 1.5)
+    told = with_any(ranking, trigger, size, sizes, pairing, 1.5)
     row = told.rows[place]
     assert row.index == ANY
     assert told.suspects == ((ANY,) if score > 1.5 else ())
-    assert row.score == row.anomaly == pytest.approx(score, abs=0.01)
-    assert row.signals == {"patch_octaves": pytest.approx(octaves, abs=0.01), "breadth": wide}
+    assert told.score_of(ANY) == row.score == row.anomaly == pytest.approx(score, abs=0.01)
+    assert row.signals == {"patch_octaves": pytest.approx(octaves, abs=0.01), "paired": pairing}
     assert row.mask_l1 == (None if size == INF else size)
     assert told.margin == told.rows[0].score - told.rows[1].score
     assert [r for r in told.rows if r is not row] == list(ranking.rows)
@@ -257,17 +258,33 @@ def test_a_patch_for_any_class_stands_out_among_theirs_and_leaves_answers_wide(
 
 
 @pytest.mark.parametrize(
-    ("size", "wide", "suspects"),
-    [(1.0, 1.0, (ANY,)), (3.0, 1.0, (0,)), (1.0, 0.5, (0,)), (INF, 1.0, (0,))],
+    ("size", "pairing", "suspects"),
+    [
+        (1.0, 1.0, (ANY, 0)),  # three octaves and two
+        (0.5, 1.0, (ANY,)),  # four
+        (2.0, 1.0, (0,)),
+        (3.0, 1.0, (0,)),
+        (1.0, 0.2, (0,)),
+        (INF, 1.0, (0,)),
+    ],
 )
-def test_a_class_that_hardly_stands_out_gives_way_to_what_stands_out_further(
-    size: float, wide: float, suspects: tuple[int, ...]
+def test_a_class_that_hardly_stands_out_gives_way_to_what_does_much_further(
+    size: float, pairing: float, suspects: tuple[int, ...]
 ) -> None:
-    sizes = [2.0, 8.0, 8.0, 8.0]  # two octaves
+    sizes = [2.0, 8.0, 8.0, 8.0]
     ranking = ranked(sizes, [1.0] * 4)
     assert ranking.suspects == (0,)
     trigger = Patch(ANY, torch.zeros(3, 8, 8), torch.zeros(8, 8))
-    assert with_any(ranking, trigger, size, sizes, wide, 1.0).suspects == suspects
+    assert with_any(ranking, trigger, size, sizes, pairing, 1.0).suspects == suspects
+
+
+def test_where_few_classes_can_be_reached_a_patch_for_any_class_is_held_against_those() -> None:
+    """One that cannot be reached counts as the whole image there, which is no size of theirs."""
+    trigger = Patch(ANY, torch.zeros(3, 32, 32), torch.zeros(32, 32))
+    sizes = [4.0, 8.0, *[INF] * 8]
+    told = with_any(ranked(sizes, [1.0] * 10), trigger, 100.0, sizes, 1.0, 1.0)
+    assert ANY not in told.suspects
+    assert told.score_of(ANY) == 0.0
 
 
 def test_a_patch_for_any_class_stands_out_where_no_class_can_be_reached() -> None:
@@ -279,32 +296,47 @@ def test_a_patch_for_any_class_stands_out_where_no_class_can_be_reached() -> Non
 
 
 @pytest.mark.parametrize(
-    ("said", "classes"),
-    [([7], 1.0), ([0, 1, 2, 3], 4.0), ([5, 5, 9, 9], 2.0), ([3, 3, 0, 1], 2 * 2**0.5)],
+    ("clean", "stamped", "share"),
+    [
+        ("aaabbbccc", "bbbcccaaa", 1.0),  # each to the next
+        ("aaabbbccc", "bbbaaaccc", 2 / 3),  # one stays
+        ("aaabbbccc", "ccccccccc", 1 / 3),  # all to one: that is the trigger of c
+        ("aaabbbccc", "bbccbacaa", (2 / 3 + 1 / 3 + 2 / 3) / 3),  # b gives a up: c has more there
+        ("aaabbbc", "bbbaaab", 1.0),  # one image says nothing
+        ("aaaaaabc", "bbbccdbc", 0.0),  # nor does one class
+        ("aaabbb", "aaabbb", 0.0),
+    ],
 )
-def test_the_number_of_classes_that_are_answered(said: list[int], classes: float) -> None:
-    assert breadth(torch.tensor(said)) == pytest.approx(classes)
+def test_how_far_every_class_is_sent_to_one_of_its_own(
+    clean: str, stamped: str, share: float
+) -> None:
+    before, after = (torch.tensor([ord(c) - ord("a") for c in said]) for said in (clean, stamped))
+    assert paired(before, after) == pytest.approx(share)
 
 
-def test_a_patch_for_any_class_that_stands_out_by_a_hair_is_searched_twice() -> None:
+def test_a_patch_for_any_class_is_searched_twice_where_that_hangs_on_little() -> None:
+    """Half an octave more than needed, or four tenths less; what stands out further counts."""
     network, (x, _) = masked(AllToAllNet(), PLANTED_LAYERS), coloured(32)
+    plan = ReversalPlan(steps=24, batch=8)
 
-    def at(threshold: float) -> tuple[Ranking, int]:
+    def at(threshold: float, network: MaskedNetwork) -> tuple[Ranking, int]:
         search = rank_classes(
-            network, x, list("rgbk"), ReversalPlan(steps=40, batch=8), generator(2),
+            network, x, list("rgbk"), plan, generator(0),
             threshold=threshold, eps=0.1, families=(Patch.family,),
         )  # fmt: skip
         ranking, said = finish(search)
         return ranking, sum(isinstance(event, Progress) for event in said)
 
-    once, steps = at(0.1)
+    once, steps = at(1.5, network)
     assert once.suspects == (ANY,)
-    score = once.rows[0].score
-    assert score > 0.6
-    again, more = at(score - 0.1)
-    assert more > steps
-    assert again.rows[0].index == ANY
-    assert again.rows[0].score >= score
+    score = once.score_of(ANY)
+    assert score > 2.0
+    for threshold, more in ((score - 0.1, 24), (score + 0.3, 24), (score + 0.5, 0)):
+        again, taken = at(threshold, network)
+        assert taken == steps + more
+        assert (again.score_of(ANY) > score) == bool(more)
+    # a clean one's is searched once, whatever the threshold
+    assert at(0.5, planted(0.0))[1] == at(5.0, planted(0.0))[1]
 
 
 def sizes_of(ranking: Ranking, family: Family) -> list[float]:

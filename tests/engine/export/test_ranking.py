@@ -28,13 +28,13 @@ def test_signals_are_named_and_explained() -> None:
         "strength": 0.2,
         "wave": 0.125,
     }
-    wide: dict[str, float | None] = {"patch_octaves": 0.75, "breadth": 0.333}
+    wide: dict[str, float | None] = {"patch_octaves": 0.75, "paired": 0.333}
     table = table_of(
         TargetRow(4, "deer", 1.25, 7.0, anomaly=1.25, votes=0.5, signals=signals),
         TargetRow(ANY, "any class", 0.0, 90.0, anomaly=0.0, signals=wide),
     )
     assert list(table.columns) == [
-        *("Class", "Score", "Patch (px)", "Votes", "Strength", "Wave", "Breadth"),
+        *("Class", "Score", "Patch (px)", "Votes", "Strength", "Wave", "Paired"),
     ]
     assert list(table.rows[0][1:]) == ["1.25", "2.50 as 1.25, 7", "0.5", "0.2", "12.5 %", ""]
     assert list(table.rows[1][1:]) == ["0.00", "0.75, 90", "", "", "", "33.3 %"]
@@ -68,3 +68,10 @@ def test_a_signal_without_a_name_is_told_as_it_is() -> None:
     table = table_of(TargetRow(4, "deer", 2.0, signals={"share_of_them": 0.5}))
     assert list(table.columns) == ["Class", "Score", "Share_of_them"]
     assert table.caption == ""
+
+
+def test_votes_that_are_the_score_are_told() -> None:
+    """As in a ranking by them alone."""
+    table = table_of(TargetRow(4, "deer", 0.4, votes=0.4))
+    assert list(table.columns) == ["Class", "Score", "Votes"]
+    assert SIGNALS["votes"] in table.caption
