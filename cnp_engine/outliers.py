@@ -20,6 +20,10 @@ BY_CHANCE = 0.05
 FEWEST = 6
 """Fewer others say nothing of how far they differ: octaves count in full."""
 
+USUAL, USUAL_COUNTS = 0.25, 5
+"""Spread of the classes of a network that holds no backdoor, in octaves, and of how many classes
+it counts: a spread that was measured on few is rough (docs/log.md)."""
+
 TO_SIGMA = 1.4826
 """Standard deviation of a normal distribution over its median absolute deviation."""
 
@@ -37,13 +41,20 @@ def counted(sizes: Sequence[float]) -> list[float]:
 
     The more classes there are, and the more their sizes differ, the further the smallest of them
     lies from the median with nothing planted. Were the logarithms of the others' sizes normal, with
-    their median and spread (1.4826 MAD), the smallest of as many would lie ``z`` spreads out with a
-    probability of ``BY_CHANCE``; where that is more than an octave, it is what counts as one.
+    their median and spread, the smallest of as many would lie ``z`` spreads out with a probability
+    of ``BY_CHANCE``; where that is more than an octave, it is what counts as one. Spread: 1.4826
+    MAD, its square averaged with that of ``USUAL`` as variances of a few values are (Smyth 2004).
     """
     if len(sizes) <= FEWEST:
         return octaves(sizes)
-    z = statistics.NormalDist().inv_cdf(1 - BY_CHANCE / len(sizes))
-    return [stands / max(1.0, z * spread) for stands, spread in _held(sizes)]
+    z, others = statistics.NormalDist().inv_cdf(1 - BY_CHANCE / len(sizes)), len(sizes) - 1
+    return [stands / max(1.0, z * _moderated(spread, others)) for stands, spread in _held(sizes)]
+
+
+def _moderated(spread: float, others: int) -> float:
+    """The spread of so many others, and of what is usual."""
+    squares = others * spread**2 + USUAL_COUNTS * USUAL**2
+    return math.sqrt(squares / (others + USUAL_COUNTS))
 
 
 def _held(sizes: Sequence[float]) -> list[tuple[float, float]]:

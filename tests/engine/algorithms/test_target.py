@@ -457,34 +457,34 @@ def test_a_trigger_stamps_what_the_formula_says() -> None:
     np.testing.assert_allclose(got, (1 - mask) * array(x) + mask * pattern, atol=1e-6)
 
 
-SPREAD = 1 / (2.4977 * 1.4826)
-"""What an octave counts as among eight classes whose others differ by one (MAD)."""
+SPREAD = 1 / (2.4977 * 2.27044)
+"""What an octave counts as among eight classes whose others differ by two (MAD)."""
 
-OTHERS = [8, 16, 32, 32, 32, 64, 128]
-"""Octaves 3, 4, 5, 5, 5, 6, 7: median 5, MAD 1."""
+OTHERS = [4, 8, 32, 32, 32, 128, 256]
+"""Octaves 2, 3, 5, 5, 5, 7, 8: median 5, MAD 2."""
 
 
 def test_octaves_count_less_where_the_other_classes_differ() -> None:
-    found = ranked([4, *OTHERS], [1] * 8)
+    found = ranked([1, *OTHERS], [1] * 8)
     first = found.rows[0]
-    assert (first.index, first.signals["patch_octaves"]) == (0, 3.0)
-    assert first.score == first.anomaly == pytest.approx(3 * SPREAD, abs=1e-4)
+    assert (first.index, first.signals["patch_octaves"]) == (0, 5.0)
+    assert first.score == first.anomaly == pytest.approx(5 * SPREAD, abs=1e-4)
     assert first.signals["patch_counted"] == round(first.score, 4) < 1
     assert "blend_counted" not in first.signals
     assert found.suspects == ()
-    assert ranked([2, *OTHERS], [1] * 8).suspects == (0,)
+    assert ranked([0.5, *OTHERS], [1] * 8).suspects == (0,)
 
 
 @pytest.mark.parametrize(
     ("patch", "blend", "families"),
     [
-        # patches 4 octaves out count as 1.08, blends 3 in full: by octaves both are as good
-        (2, 8, ("patch", "blend")),
-        (2, 2**1.5, ("patch",)),
-        # patches 3 octaves out count as 0.81: no evidence, nothing to be taught by, and no measure
+        # patches 6 octaves out count as 1.06, blends 4 in full: by octaves both are as good
+        (0.5, 2**4, ("patch", "blend")),
+        (0.5, 2**3, ("patch",)),
+        # patches 5 octaves out count as 0.88: no evidence, nothing to be taught by, and no measure
         # for the others
-        (4, 8, ("blend",)),
-        (4, 2**1.5, ("blend",)),
+        (1, 2**4, ("blend",)),
+        (1, 2**1.5, ("blend",)),
     ],
 )
 def test_families_stand_out_by_what_counts(
@@ -496,7 +496,7 @@ def test_families_stand_out_by_what_counts(
 
 
 def test_a_class_that_is_followed_regardless_is_so_in_the_family_that_counts_most() -> None:
-    found = ranked([4, *OTHERS], [1, *[2**0.9] * 7])
+    found = ranked([1, *OTHERS], [1, *[2**0.9] * 7])
     assert found.suspects == ()
-    assert found.rows[0].signals["patch_octaves"] == 3.0
+    assert found.rows[0].signals["patch_octaves"] == 5.0
     assert found.strongest_family(0) == ("blend",)
