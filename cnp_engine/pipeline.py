@@ -206,7 +206,7 @@ def _repair(
         curve = yield from judging.sweep_stage(material, evidence, triggers.judges, scores)
         session = Session(material, evidence, triggers, scores, curve)
         order_N, k = scores.order_N, curve.chosen.k
-        if healing.called_for(material.config.heal, curve.point(k)):
+        if healing.wanted(material, triggers.judges, order_N, curve.point(k)):
             healed = yield from _retried(
                 material, lambda m: healing.heal_stage(m, triggers, order_N, k)
             )

@@ -6,7 +6,7 @@ images that chose, which taught it nothing.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.healing import SHARES, HealPlan, farthest, gains, heal, partly
 from cnp_engine.algorithms.overlay import SMALLEST, pruned_mask
+from cnp_engine.algorithms.pruning import Strong
 from cnp_engine.config import HealSettings
 from cnp_engine.events import CurvePoint, Event, Healed, StageStarted
 from cnp_engine.stages.material import Clock, Material, has, load, load_json, save, save_json
@@ -58,6 +59,17 @@ def called_for(settings: HealSettings, pruned: CurvePoint) -> bool:
         return settings.when == "always"
     kept, left = free.retention.value, free.residual.value
     return pruned.k == 0 or kept < settings.retention or left > settings.residual
+
+
+def wanted(
+    material: Material, judges: Sequence[Strong], order_N: Tensor, pruned: CurvePoint
+) -> bool:
+    """``called_for``; where few images choose, by the views of them that decided on ``pruned``."""
+    settings = material.config.heal
+    if settings.when == "auto" and material.views > 1 and pruned.k:
+        _, decides = material.judges(judges)
+        pruned = replace(pruned, label_free=decides.point(pruned.k, order_N).label_free)
+    return called_for(settings, pruned)
 
 
 def heal_stage(

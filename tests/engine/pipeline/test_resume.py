@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from safetensors.torch import load_file
 
 from cnp_engine import codec
 from cnp_engine.algorithms.pruning import ChoiceRule, choose
+from cnp_engine.config import HealSettings
 from cnp_engine.events import Event, Finished, Progress, StageFinished, TargetRanked
 from cnp_engine.rundir import RunDirectory
+from cnp_engine.stages.healing import called_for, wanted
 from cnp_engine.stages.session import reopen
 from cnp_engine.state import RunState
 from tests.engine.pipeline.conftest import TARGETED, demo_config, drive
@@ -98,6 +101,28 @@ def test_few_images_that_choose_are_seen_in_several_views(
     once = json.loads((again.path / "curve.json").read_text())
     assert "views" not in once["chosen"]["rule"]
     assert [point["label_free"] for point in once["points"]] == [codec.encode(one) for one in plain]
+
+
+def test_whether_few_images_call_for_healing_their_views_say(
+    whole: tuple[RunDirectory, list[Event]],
+) -> None:
+    store, events = whole
+    session = reopen(store.config, store, RunState.from_events(events))
+    order_N, judges = session.scores.order_N, session.triggers.judges
+    _, decides = session.material.judges(judges)
+    apart = 0
+    for point in session.curve.points[1:]:
+        seen, free = decides.point(point.k, order_N).retention.value, point.label_free.retention
+        assert free is not None
+        if abs(seen - free.value) < 0.01:
+            continue
+        apart += 1
+        between = (seen + free.value) / 2
+        heal = HealSettings(when="auto", retention=between, residual=1.0)
+        material = replace(session.material, config=replace(store.config, heal=heal))
+        assert wanted(material, judges, order_N, point) == (seen < between)
+        assert called_for(heal, point) == (free.value < between)
+    assert apart
 
 
 def test_images_of_searches_are_as_the_settings_say(few: Path, tmp_path: Path) -> None:
