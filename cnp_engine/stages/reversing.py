@@ -44,7 +44,8 @@ from cnp_engine.stages.material import Clock, Material, has, load, load_json, sa
 TRIGGER, TRIGGERS = "trigger.json", "trigger.safetensors"
 
 WEAK = 0.9
-"""A reversed trigger that works on fewer of the images than this is told with a warning."""
+"""A reversed trigger that works on fewer of the images than this is told with a warning; on as much
+fewer where less success is wanted."""
 
 GROWN_WAVE = 1.5
 """A wave that judges what is left is so many times as high as the weakest that works."""
@@ -88,11 +89,13 @@ def trigger_stage(material: Material, target: Target) -> Generator[Event, None, 
     strong: list[Strong] = []
     grown: list[Strong] = []
     events: list[TriggerReversed] = []
+    weak: list[Warned] = []
     previews: list[TriggerPreview] = []
     for index, family in jobs:
         found = yield from plans.smallest(index, family)
         strong += strengthened(found, config.reversal.boost)
         events.append(_reversed(material, found))
+        weak += weakness(family, plans.plan, events[-1])
         previews.append(preview(smallest(found)))
         yield previews[-1]
         size = grown_size(target.ranked.ranking, index, found)
@@ -102,7 +105,7 @@ def trigger_stage(material: Material, target: Target) -> Generator[Event, None, 
     events, previews = [event for event, _ in last], [picture for _, picture in last]
     triggers = Triggers(tuple(strong), tuple(grown), tuple(events))
     _save_triggers(material, triggers)
-    yield from (*previews, *events, *_weak(events))
+    yield from (*previews, *events, *weak)
     yield clock.finished("trigger")
     return triggers
 
@@ -114,16 +117,16 @@ class _Searches:
         self._material = material
         self._network = folded(material.network, material.optimise)
         self._settings = material.config.reversal
-        self._plan = _plan(material)
+        self.plan = _plan(material)
         self._begun = 0
         self._waves: dict[int, Found] = {}
-        self.total = self._plan.steps * jobs * (2 if self._settings.grown else 1)
+        self.total = self.plan.steps * jobs * (2 if self._settings.grown else 1)
 
     def smallest(self, target: int, family: Family) -> Generator[Event, None, Found]:
         if family not in SEARCHES:
             return (yield from self._wave(target))
         wanted = [target] * self._settings.restarts
-        return (yield from self._search(f"trigger/{target}/{family}", wanted, family, self._plan))
+        return (yield from self._search(f"trigger/{target}/{family}", wanted, family, self.plan))
 
     def grown(
         self, target: int, family: Family, size: float
@@ -133,9 +136,9 @@ class _Searches:
         if not wanted:
             return []
         if family not in SEARCHES:
-            self._begun += self._plan.steps
+            self._begun += self.plan.steps
             return [(smallest(self._waves[target]), GROWN_WAVE)]  # it has no size to grow to
-        plan = replace(self._plan, budget=size)
+        plan = replace(self.plan, budget=size)
         found = yield from self._search(f"grown/{target}/{family}", wanted, family, plan)
         return [(trigger, 1.0) for trigger in found.triggers]
 
@@ -146,9 +149,9 @@ class _Searches:
             self._network, material.optimise, classes, count=material.config.target.waves,
             stage="trigger", offset=self._begun, total=self.total,
         )  # fmt: skip
-        self._begun += self._plan.steps
+        self._begun += self.plan.steps
         found = waves.weakest(
-            self._network, material.optimise, peaks[target].trigger, self._plan.success,
+            self._network, material.optimise, peaks[target].trigger, self.plan.success,
             self._settings.restarts,
         )  # fmt: skip
         self._waves[target] = found
@@ -167,6 +170,19 @@ class _Searches:
         return (yield from search)
 
 
+def weakness(family: Family, plan: ReversalPlan, found: TriggerReversed) -> list[Warned]:
+    """A warning where the smallest trigger works on few images that it was not made from."""
+    kind = SEARCHES.get(family)
+    wanted = kind.wants(plan, [found.target]) / plan.success if kind else 1.0
+    if found.success.value >= WEAK * wanted:
+        return []
+    said = (
+        f"The trigger reversed for {whom(found.target)} moves only "
+        f"{100 * found.success.value:.0f} % of the images: the real one may be of another kind."
+    )
+    return [Warned("weak_trigger", said)]
+
+
 def grown_size(ranking: Sequence[TargetRow], target: int, found: Found) -> float:
     """Half way, in octaves, between the trigger of ``target`` and those of the other classes.
 
@@ -178,17 +194,6 @@ def grown_size(ranking: Sequence[TargetRow], target: int, found: Found) -> float
         own = found.triggers[0].size
     others = median_of_others(ranking, target, found.triggers[0].family)
     return own if others is None else max(own, math.sqrt(own * others))
-
-
-def _weak(events: Sequence[TriggerReversed]) -> Generator[Event, None, None]:
-    for event in events:
-        if event.success.value < WEAK:
-            yield Warned(
-                "weak_trigger",
-                f"The trigger reversed for {whom(event.target)} moves only "
-                f"{100 * event.success.value:.0f} % of the images: the real one may be of another "
-                "kind.",
-            )
 
 
 def _plan(material: Material) -> ReversalPlan:

@@ -99,7 +99,7 @@ class Search(ABC):
     ) -> None:
         self.targets_T = torch.tensor(list(targets), device=device)
         self.plan = plan
-        self.wanted = min(self.wants(plan), ANY_SUCCESS) if ANY in targets else self.wants(plan)
+        self.wanted = self.wants(plan, targets)
         noise = torch.rand((len(targets), *shape), generator=generator)
         self.pattern, self.mask = (
             part.to(device, copy=True)
@@ -120,9 +120,10 @@ class Search(ABC):
         """The same from triggers that were found."""
         raise NotImplementedError(f"a {self.trigger.family} comes to the same from any start")
 
-    def wants(self, plan: ReversalPlan) -> float:
-        """Success wanted of a trigger."""
-        return plan.success
+    @classmethod
+    def wants(cls, plan: ReversalPlan, targets: Sequence[int]) -> float:
+        """Success wanted of triggers for ``targets``."""
+        return min(plan.success, ANY_SUCCESS) if ANY in targets else plan.success
 
     def parameters(self) -> list[Tensor]:
         """What learns."""

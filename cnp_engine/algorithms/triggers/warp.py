@@ -5,6 +5,7 @@ WaNet's kind of trigger (Nguyen & Tran 2021). Hardly any clean class can be reac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -74,8 +75,9 @@ class WarpSearch(Search):
         nodes = torch.randn((count, 2, NODES, NODES), generator=generator)
         return 0.02 * nodes, torch.ones((count, 1, 1, 1))
 
-    def wants(self, plan: ReversalPlan) -> float:
-        return min(plan.success, SUCCESS)
+    @classmethod
+    def wants(cls, plan: ReversalPlan, targets: Sequence[int]) -> float:
+        return min(super().wants(plan, targets), SUCCESS)
 
     def stamp(self, images_BCHW: Tensor) -> Tensor:
         many = images_BCHW.repeat(len(self.pattern), 1, 1, 1)
