@@ -40,8 +40,8 @@ def counted(sizes: Sequence[float]) -> list[float]:
     """``octaves``, each counted less where the others differ so much that it says less.
 
     The more classes there are, and the more their sizes differ, the further the smallest of them
-    lies from the median with nothing planted. Were the logarithms of the others' sizes normal, with
-    their median and spread, the smallest of as many would lie ``z`` spreads out with a probability
+    lies from the median with nothing planted. Were the logarithms of the others' sizes normal, of
+    known median and spread, the smallest of as many would lie ``z`` spreads out with a probability
     of ``BY_CHANCE``; where that is more than an octave, it is what counts as one. Spread: 1.4826
     MAD, its square averaged with that of ``USUAL`` as variances of a few values are (Smyth 2004).
     """

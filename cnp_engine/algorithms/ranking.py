@@ -41,10 +41,8 @@ CLEAR_FAMILY = 0.6
 PAIRED = 0.35
 """Of a patch for no class in particular, what it is ``paired`` at least. An all-to-all backdoor
 sends every class to one of its own; what changes every answer of a network without one sends them
-to a few classes, whose triggers it is (docs/log.md: 0.53 to 0.85, and 0.22 at most)."""
-
-TELLING = 3
-"""Images of a class that say where it is sent, at least."""
+to a few classes, whose triggers it is (docs/log.md: 0.5 to 0.9, and 0.2 at most). Of five classes
+or fewer two are as much: there it tells that it is smaller than the patch of each of them."""
 
 
 @dataclass(frozen=True)
@@ -97,31 +95,37 @@ def median_of_others(rows: Sequence[TargetRow], index: int, family: Family) -> f
 def paired(clean_B: Tensor, stamped_B: Tensor) -> float:
     """How far a trigger sends every class to another one of its own.
 
-    Share of the images of a class, by its answers without and with the trigger (int64), that go to
-    the class it is paired with: each to one, no two to the same, the largest share first. Mean over
-    the classes of which there are ``TELLING``; 0 where there are not two.
+    By the answers to images without and with it, int64 (B,): each class is paired with one, no two
+    with the same, the largest share first. On one half of the images, for what that share is, on
+    the other half, does not gain by having been the largest; mean over classes and both ways.
     """
     before_B, after_B = clean_B.cpu(), stamped_B.cpu()
     classes = 1 + int(torch.cat([before_B, after_B]).max())
-    counts_KK = torch.zeros(classes, classes)
-    counts_KK.index_put_((before_B, after_B), torch.ones(len(before_B)), accumulate=True)
-    sizes_K = counts_KK.sum(1)
-    sources = (sizes_K >= TELLING).nonzero().flatten().tolist()
-    if len(sources) < 2:
-        return 0.0
-    shares = [
-        (float(counts_KK[one, other] / sizes_K[one]), one, other)
-        for one in sources
-        for other in counts_KK[one].nonzero().flatten().tolist()
-        if other != one
-    ]
+    counts_2KK = torch.zeros(2, classes, classes)
+    half_B = torch.empty_like(before_B)
+    half_B[before_B.argsort(stable=True)] = torch.arange(len(before_B)) % 2  # of every class
+    counts_2KK.index_put_((half_B, before_B, after_B), torch.ones(len(before_B)), accumulate=True)
+    shares = [_sent(counts_2KK[half], _pairs(counts_2KK[1 - half])) for half in (0, 1)]
+    return sum(shares) / 2
+
+
+def _pairs(counts_KK: Tensor) -> dict[int, int]:
+    """Each class with where most of it goes, the largest shares first."""
+    shares_KK = counts_KK / counts_KK.sum(1, keepdim=True).clamp(min=1)
+    every = [(-float(shares_KK[a, b]), a, b) for a, b in counts_KK.nonzero().tolist() if a != b]
     pairs: dict[int, int] = {}
-    total = 0.0
-    for share, one, other in sorted(shares, key=lambda entry: (-entry[0], *entry[1:])):
+    for _, one, other in sorted(every):
         if one not in pairs and other not in pairs.values():
             pairs[one] = other
-            total += share
-    return total / len(sources)
+    return pairs
+
+
+def _sent(counts_KK: Tensor, pairs: dict[int, int]) -> float:
+    """Share of a class that goes where it is paired with, mean over those there are images of."""
+    sizes_K = counts_KK.sum(1)
+    sources = sizes_K.nonzero().flatten().tolist()
+    sent = [float(counts_KK[a, pairs[a]] / sizes_K[a]) for a in sources if a in pairs]
+    return sum(sent) / max(1, len(sources))
 
 
 def with_any(
@@ -135,11 +139,10 @@ def with_any(
     """A ranking with the patch that changes every answer among the classes.
 
     ``size`` of that patch and of the classes' (``sizes``), infinite where none works: that counts
-    as the whole image. ``pairing``: how far it is ``paired``. It is a suspect where it is smaller
-    than the patch of any class, paired, and stands out further than every class does; classes stay
-    suspects beside it where they stand out nearly as far.
+    as the whole image. ``pairing``: how far it is ``paired``. Where it is smaller than the patch of
+    any class, paired, and stands out further than every class does, it is the only suspect.
     """
-    whole = float(trigger.mask_HW.numel())
+    whole, pairing = float(trigger.mask_HW.numel()), round(pairing, 4)
     every = [min(one, whole) for one in (size, *sizes)]
     stands = counted(every)[0]
     of_none = every[0] < min(every[1:]) and pairing >= PAIRED
@@ -147,16 +150,12 @@ def with_any(
     signals = _octaves({Patch.family: octaves(every)}, {Patch.family: counted(every)}, 0)
     row = TargetRow(
         ANY, ANY_NAME, score, finite(size), anomaly=score,
-        signals=signals | {"paired": round(pairing, 4)},
+        signals=signals | {"paired": pairing},
     )  # fmt: skip
     rows = tuple(sorted((*ranking.rows, row), key=lambda r: (-r.score, r is row, r.index)))
-    suspects = ranking.suspects
-    if rows[0] is row and score >= threshold:
-        near = {r.index for r in rows if r.score >= CLEAR * score}
-        suspects = (ANY, *(t for t in suspects if t in near))
     return Ranking(
         rows,
-        suspects,
+        (ANY,) if rows[0] is row and score >= threshold else ranking.suspects,
         rows[0].score - rows[1].score,
         ranking.families | {ANY: (Patch.family,)},
         ranking.found | {(Patch.family, ANY): trigger},
@@ -189,7 +188,7 @@ def sure(ranking: Ranking, threshold: float) -> bool:
 
 def stands_clear(ranking: Ranking, threshold: float) -> bool:
     """Whether a class stands out by so much that chance would not undo it."""
-    return bool(ranking.suspects) and ranking.rows[0].score >= threshold + NARROW
+    return ranking.rows[0].score >= threshold + NARROW
 
 
 def narrow(ranking: Ranking, threshold: float) -> set[Family]:

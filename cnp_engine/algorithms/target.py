@@ -99,7 +99,7 @@ def rank_classes(
             ranking = look.ranked(votes, peaks, threshold)
         decides = last or sure(ranking, threshold)
         if decides and Patch.family in families and not stands_clear(ranking, threshold):
-            done, ranking = yield from look.anywhere(ranking, generator, done, threshold)
+            done, ranking = yield from look.anywhere(ranking, generator, done, threshold, last)
         if decides and sure(ranking, threshold):
             break
     return ranking
@@ -153,14 +153,19 @@ class _Look:
         return rank(self._names, sizes, votes, found, threshold, peaks)
 
     def anywhere(
-        self, ranking: Ranking, generator: torch.Generator, offset: int, threshold: float
+        self,
+        ranking: Ranking,
+        generator: torch.Generator,
+        offset: int,
+        threshold: float,
+        last: bool,
     ) -> Generator[Event, None, tuple[int, Ranking]]:
-        """``ranking`` with the patch for ``ANY``, searched twice where that hangs on little; and
-        ``offset`` after."""
+        """``ranking`` with the patch for ``ANY``, in the last look searched twice where that hangs
+        on little; and ``offset`` after."""
         network, x = self._network, self._images_BCHW[:FEW]
         sizes = next(s.sizes for s in self._searches if s.family == Patch.family)
         clean, found = answers(network, x), list[Ranking]()
-        while not found or (len(found) == 1 and any_in_doubt(found[0], threshold)):
+        while not found or (last and len(found) == 1 and any_in_doubt(found[0], threshold)):
             total = offset + self._any.steps
             yield from self._any.run(network, self._images_BCHW, generator, offset, total)
             offset = total

@@ -59,12 +59,12 @@ SIGNALS: dict[str, str] = {
     "warp": "The px of a warp are the root mean square of its displacements.",
     "wave": "Works on: share of images that the plane wave sends to the class.",
     "paired": (
-        "Paired: share of the images of a class that the patch for no class in particular sends to "
-        "a class of its own, where no other class is sent."
+        "Paired: each class with the one that the patch for no class in particular sends most of "
+        "it to, no two with the same; share of a class that goes there, on average."
     ),
     "votes": (
-        "Votes: how much more often the class is answered when neurons are perturbed; they decide "
-        "nothing."
+        "Votes: how much more often the class is answered when neurons are perturbed; beside "
+        "triggers they decide nothing."
     ),
 }
 """What the signals of a ranking say, by their last words."""

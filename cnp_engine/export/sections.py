@@ -139,11 +139,7 @@ def _signals_table(rows: Sequence[TargetRow]) -> Table:
     families = [f for f in _SIZES if f"{f}_octaves" in keys]
     told = {f"{f}_{last}" for f in families for last in ("octaves", "counted")}
     told |= {_SIZES[f][0] for f in families}
-    own = [
-        name
-        for name in _OWN
-        if name not in told and any(_own(row, name) is not None for row in rows)
-    ]
+    own = [name for name in _OWN if name not in told and _told(rows, name)]
     others = [key for key in keys if key not in told]
     return Table(
         [
@@ -156,7 +152,7 @@ def _signals_table(rows: Sequence[TargetRow]) -> Table:
             [
                 *(row_name(row.index, row.name), f"{row.score:.2f}"),
                 *(_in_family(row, family) for family in families),
-                *(_signal(name, _own(row, name)) for name in own),
+                *(_signal(name, getattr(row, name)) for name in own),
                 *(_signal(name, row.signals.get(name)) for name in others),
             ]
             for row in rows
@@ -167,10 +163,10 @@ def _signals_table(rows: Sequence[TargetRow]) -> Table:
     )
 
 
-def _own(row: TargetRow, name: str) -> float | None:
-    """A figure of a class beside its signals; an anomaly that is the score is not told twice."""
-    value: float | None = getattr(row, name)
-    return None if name == "anomaly" and value == row.score else value
+def _told(rows: Sequence[TargetRow], name: str) -> bool:
+    """Whether a figure is known of a class; an anomaly that is the score is not told twice."""
+    known = [row for row in rows if getattr(row, name) is not None]
+    return any(name != "anomaly" or row.anomaly != row.score for row in known)
 
 
 def _in_family(row: TargetRow, family: str) -> str:

@@ -120,7 +120,7 @@ def _stands(first: TargetRow, threshold: float) -> str:
         )
     if first.index == ANY:
         share = first.signals.get("paired")
-        own = "" if share is None else f", {percent(share)} of each class to one of its own"
+        own = "" if share is None else f", {percent(share)} of a class to one of its own"
         return (
             f"a patch {times} smaller than the median of those that send every image to one class "
             f"changes every answer, whatever it becomes {from_}{less}{own}: no class stands out as "

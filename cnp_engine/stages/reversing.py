@@ -43,9 +43,9 @@ from cnp_engine.stages.material import Clock, Material, has, load, load_json, sa
 
 TRIGGER, TRIGGERS = "trigger.json", "trigger.safetensors"
 
-WEAK = 0.9
-"""A reversed trigger that works on fewer of the images than this is told with a warning; on as much
-fewer where less success is wanted."""
+WEAK = 0.92
+"""A reversed trigger that works on fewer of the images it was not made from than this share of the
+success that was wanted of it is told with a warning."""
 
 GROWN_WAVE = 1.5
 """A wave that judges what is left is so many times as high as the weakest that works."""
@@ -173,7 +173,7 @@ class _Searches:
 def weakness(family: Family, plan: ReversalPlan, found: TriggerReversed) -> list[Warned]:
     """A warning where the smallest trigger works on few images that it was not made from."""
     kind = SEARCHES.get(family)
-    wanted = kind.wants(plan, [found.target]) / plan.success if kind else 1.0
+    wanted = kind.wants(plan, [found.target]) if kind else plan.success
     if found.success.value >= WEAK * wanted:
         return []
     said = (

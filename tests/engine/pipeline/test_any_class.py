@@ -86,7 +86,7 @@ def test_no_class_stands_out_and_yet_there_is_a_backdoor(run: Run) -> None:
     assert "changes every answer, whatever it becomes" in stands
     share = ranked.ranking[0].signals["paired"]
     assert share is not None
-    assert f"{100 * share:.1f} % of each class to one of its own" in stands
+    assert f"{100 * share:.1f} % of a class to one of its own" in stands
     assert "changes the answer to" in works
     trigger = one(run, TriggerReversed)
     assert isinstance(trigger, TriggerReversed)
