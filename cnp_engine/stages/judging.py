@@ -36,7 +36,7 @@ from cnp_engine.export.wording import percent
 from cnp_engine.rundir import CURVE
 from cnp_engine.stages.evidence import Evidence
 from cnp_engine.stages.finding import Target
-from cnp_engine.stages.healing import wanted
+from cnp_engine.stages.healing import called_for
 from cnp_engine.stages.material import Clock, Material
 
 TAIL = 4
@@ -194,7 +194,9 @@ def sweep_stage(
     store.write(CURVE, codec_bytes(curve))
     yield curve.chosen
     pruned = points[choice.k]
-    yield from _warnings(pruned, wanted(material, triggers, scores.order_N, pruned))
+    decided = next(point for point in judged if point.k == choice.k).label_free
+    heals = called_for(material.config.heal, replace(pruned, label_free=decided))
+    yield from _warnings(pruned, heals)
     yield clock.finished("sweep")
     return curve
 

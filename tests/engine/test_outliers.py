@@ -96,7 +96,7 @@ def test_with_many_classes_and_nothing_planted_few_stand_out(classes: int, sprea
 
 @pytest.mark.parametrize(("spread", "most"), [(0.25, 4), (0.35, 12), (0.5, 50), (0.8, 100)])
 def test_of_ten_classes_few_stand_out_that_differ_little(spread: float, most: int) -> None:
-    """Of 200: what clean networks show is 0.3 at most; the more they differ the less is known."""
+    """Of 200: most clean networks show 0.35 at most; the more they differ the less is known."""
     draws = random.Random(10)
     every = [[2 ** draws.gauss(0, spread) for _ in range(10)] for _ in range(200)]
     assert sum(max(counted(sizes)) >= 1 for sizes in every) <= most
