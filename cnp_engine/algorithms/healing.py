@@ -1,9 +1,10 @@
 """Heal: label-free self-distillation of a pruned network's BatchNorm neurons.
 
-The pruned network learns to answer as the original does on clean images, and to answer the same on
-those images stamped with the reversed triggers. Only weights and biases of BatchNorm learn, the
+The pruned network learns to answer as the original does on clean images, and on those images
+stamped with the reversed triggers to answer as the original would if it knew that the trigger's
+target is not the answer (``untargeted``). Only weights and biases of BatchNorm learn, the
 pruned weights staying 0: so few parameters give back as much as all of them do, and a hundred
-images are not learnt by heart (docs/log.md has the table). How much of what was learnt is taken,
+images are not learnt by heart (docs/log.md has the tables). How much of what was learnt is taken,
 ``farthest`` says. Not part of the method: a stage beside it, judged by ``gains``.
 """
 
@@ -16,10 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cnp_engine.aims import ANY
 from cnp_engine.algorithms.augment import cropped
 from cnp_engine.algorithms.overlay import MaskedNetwork, Overlay
 from cnp_engine.algorithms.pruning import Point, Strong, cost, one_image
 from cnp_engine.algorithms.rates import wilson
+from cnp_engine.algorithms.triggers import Trigger
 from cnp_engine.events import Progress
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
@@ -52,7 +55,8 @@ def heal(
 
     Images are float (B, 3, H, W) in [0, 1] on the network's device. Weights and biases of its
     BatchNorm layers learn, with Adam; pruned weights stay 0 and all else as it is. The loss is
-    KL(original(x) || healed(x)) + KL(original(x) || healed(stamped x)), one trigger a step in turn.
+    KL(original(x) || healed(x)) + KL(untargeted original(x) || healed(stamped x)), one trigger a
+    step in turn.
     Returns the copy, its parameters frozen again.
     """
     student = network.twin()
@@ -73,7 +77,10 @@ def heal(
             wanted_BK = network(x).logits_BK.softmax(1)
         said = student(torch.cat([x, trigger.stamp(x, strength)])).logits_BK.log_softmax(1)
         clean, stamped = (
-            F.kl_div(part, wanted_BK, reduction="batchmean") for part in said.chunk(2)
+            F.kl_div(part, wanted, reduction="batchmean")
+            for part, wanted in zip(
+                said.chunk(2), (wanted_BK, untargeted(wanted_BK, trigger)), strict=True
+            )
         )
         optimiser.zero_grad()
         torch.autograd.backward(clean + stamped)
@@ -87,6 +94,22 @@ def heal(
     student.module.requires_grad_(False)
     student.overlay = Overlay(student.module, student.overlay.layers)  # of the weights as they are
     return student
+
+
+def untargeted(answers_BK: Tensor, trigger: Trigger) -> Tensor:
+    """What is wanted of images with the ``trigger`` on them, given the answers to them clean.
+
+    ``answers_BK`` are probabilities. Of an image that is answered as another class, what its answer
+    gives to the target goes to the other classes as they stand: what a stamped image still has of
+    the target is more likely left of the backdoor than doubt. Images answered as the target stay as
+    they are, and all do where the trigger aims at no class.
+    """
+    if trigger.target == ANY:
+        return answers_BK
+    wanted_BK = answers_BK.clone()
+    others_B = trigger.others(answers_BK.argmax(1))
+    wanted_BK[others_B, trigger.target] = 0
+    return wanted_BK / wanted_BK.sum(1, keepdim=True)
 
 
 def _pruned(network: MaskedNetwork, mask_N: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from cnp_engine.algorithms.healing import SHARES, HealPlan, farthest, gains, heal, partly
+from cnp_engine.aims import ANY
+from cnp_engine.algorithms.healing import (
+    SHARES,
+    HealPlan,
+    farthest,
+    gains,
+    heal,
+    partly,
+    untargeted,
+)
 from cnp_engine.algorithms.overlay import MaskedNetwork, answers, pruned_mask
 from cnp_engine.algorithms.pruning import Point, Strong
 from cnp_engine.algorithms.rates import share
+from cnp_engine.algorithms.triggers import Trigger
 from cnp_engine.events import Rate
 from cnp_engine.steps import result
 from tests.engine.algorithms.masks import planted_trigger, some_triggers
@@ -66,6 +78,30 @@ def test_the_trigger_is_unlearnt_where_nothing_is_pruned() -> None:
     after = healed(network, torch.ones(8), HealPlan(steps=100, batch=16, lr=0.05, flip=True))
     assert not bool((answers(after, stamped)[others] == TARGET).any())
     assert float((answers(after, fresh) == labels_B).float().mean()) > 0.95
+
+
+def test_stamped_images_are_not_to_be_doubted_to_be_the_target() -> None:
+    answers_BK = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6]])
+    (some, _), *_ = some_triggers()
+    at_one = replace(some, target=1)
+    expected = torch.tensor([[6 / 7, 0, 1 / 7], [0.1, 0.8, 0.1], [1 / 3, 0, 2 / 3]])
+    torch.testing.assert_close(untargeted(answers_BK, at_one), expected)
+    assert torch.equal(untargeted(answers_BK, replace(some, target=ANY)), answers_BK)
+    assert answers_BK[0, 1] == pytest.approx(0.3), "the answers given are not changed"
+
+
+def test_stamped_images_are_taught_away_from_the_target() -> None:
+    """The same trigger that aims at no class teaches what the original doubts of it, too."""
+    network, (trigger, strength) = masked(PlantedNet(), PLANTED_LAYERS), planted_trigger()
+    x, labels_B = coloured(40, seed=9)
+    stamped = trigger.stamp(x, strength)[labels_B != TARGET]
+    plan = HealPlan(100, 16, 0.05, flip=True)
+
+    def doubt(teacher: Trigger) -> float:
+        after = result(heal(network, mask(DETECTOR), x, [(teacher, strength)], plan, generator()))
+        return float(after(stamped).logits_BK.softmax(1)[:, TARGET].mean())
+
+    assert doubt(trigger) < 0.8 * doubt(replace(trigger, target=ANY))
 
 
 def test_pruned_weights_stay_zero_and_statistics_stay_as_they_were() -> None:
