@@ -196,7 +196,7 @@ def sweep_stage(
     pruned = points[choice.k]
     decided = next(point for point in judged if point.k == choice.k).label_free
     heals = called_for(material.config.heal, replace(pruned, label_free=decided))
-    yield from _warnings(pruned, heals)
+    yield from warnings_of(pruned, heals, all(trigger.target == ANY for trigger, _ in triggers))
     yield clock.finished("sweep")
     return curve
 
@@ -234,8 +234,12 @@ def _chosen(scores: NeuronScores, choice: Choice, neurons: int) -> Chosen:
     return Chosen(choice.k, threshold_of(scores, choice.k), choice.k / neurons, choice.rule)
 
 
-def _warnings(point: CurvePoint, heals: bool) -> Generator[Event, None, None]:
-    """Of the pruned model, and what there is beside it: healing, or how to ask for it."""
+def warnings_of(point: CurvePoint, heals: bool, no_class: bool) -> Generator[Event, None, None]:
+    """Of the pruned model, and what there is beside it: healing, or how to ask for it.
+
+    ``no_class``: the triggers aim at none, and a patch of their size changes some answers of any
+    network, so what is left of them proves less.
+    """
     advice = (
         "A healed model follows, if that is better."
         if heals
@@ -245,11 +249,15 @@ def _warnings(point: CurvePoint, heals: bool) -> Generator[Event, None, None]:
     assert residual is not None
     assert retention is not None
     if residual.value > 0.1:
+        told = (
+            f"changes {100 * residual.value:.0f} % of the answers, of which a patch of its size "
+            "changes some on any network: pruning may not suppress all of the backdoor."
+            if no_class
+            else f"works on {100 * residual.value:.0f} % of the images: pruning does not suppress "
+            "the backdoor."
+        )
         yield Warned(
-            "residual",
-            "At the recommended point the reversed trigger still works on "
-            f"{100 * residual.value:.0f} % of the images: pruning does not suppress the backdoor. "
-            f"{advice}",
+            "residual", f"At the recommended point the reversed trigger still {told} {advice}"
         )
     if retention.value < 0.9:
         yield Warned(
