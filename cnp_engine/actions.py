@@ -18,7 +18,7 @@ from cnp_engine.config import RunConfig
 from cnp_engine.data.sources import open_source
 from cnp_engine.data.split import split
 from cnp_engine.errors import DataMissing, RunMissing, SettingInvalid
-from cnp_engine.events import Chosen, Healed, LabelFree, Measured
+from cnp_engine.events import Chosen, Healed, LabelFree, Measured, Warned
 from cnp_engine.export.naming import FILES, HEALED, MODEL
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import load_model
@@ -71,10 +71,14 @@ def evaluate_model(
             f"{data} has no labelled test images to measure on.",
             "Give a folder with one subfolder a class, or another source with labels.",
         )
-    found, _ = loading.choose_normalize(normalize, loaded, drawn)
+    said = loading.said_of(loaded, drawn)
+    found, more = loading.choose_normalize(normalize, loaded, drawn)
+    notices = [*source.notices, *drawn.clean.notices, *drawn.notices]
+    notices += [event.text for event in (*said, *more) if isinstance(event, Warned)]
     loaded.module.to(chosen).to(memory_format=torch.channels_last)
     network = loading.masked_network(loaded, found, None)
-    return {**_rates(narrated(measured("load", network, truth), tell)), "normalize": found.name}
+    rates = _rates(narrated(measured("load", network, truth), tell))
+    return {**rates, "normalize": found.name, "notices": list(dict.fromkeys(notices))}
 
 
 def _rates(measured: Measured) -> dict[str, Any]:

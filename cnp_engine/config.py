@@ -18,7 +18,7 @@ from typing import Any, Literal
 from cnp_engine import settings
 from cnp_engine.errors import SettingInvalid
 from cnp_engine.events import STAGES, Stage
-from cnp_engine.files import absolute
+from cnp_engine.files import absolute, expanded
 from cnp_engine.stage_settings import (
     HealSettings,
     MaskSettings,
@@ -231,7 +231,7 @@ def _split_set(text: str) -> tuple[str, str]:
 
 def _read_file(path: str | Path) -> dict[str, Any]:
     try:
-        text = Path(path).expanduser().read_text("utf-8")
+        text = expanded(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         raise SettingInvalid(

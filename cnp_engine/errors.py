@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from cnp_engine.printing import printable
+
 
 class CnpError(Exception):
     """A failure with what happened and what to do about it."""
@@ -25,6 +27,7 @@ class CnpError(Exception):
     exit_code: ClassVar[int] = 5
 
     def __init__(self, what: str, todo: str = "") -> None:
+        what, todo = printable(what, keep="\n"), printable(todo, keep="\n")  # they quote files
         super().__init__(f"{what} {todo}".strip())
         self.what = what
         self.todo = todo

@@ -74,9 +74,26 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def expanded(path: str | Path) -> Path:
+    """``path`` with ~ expanded; as it is where that names a user who does not exist."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
+def there(path: Path) -> bool:
+    """Whether something is at ``path``, which may be no path at all: too long, or with a NUL."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def absolute(path: str | Path) -> Path:
     """``path`` from the root, with ~ expanded and symbolic links kept as the user wrote them."""
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  # resolve() follows links
+    return Path(os.path.abspath(expanded(path)))  # noqa: PTH100  # resolve() follows links
 
 
 def _umask() -> int:

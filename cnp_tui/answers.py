@@ -39,6 +39,8 @@ def inspect(file: Path, arch: str | None, classes: int | None, as_json: bool) ->
 def evaluate(as_json: bool, quiet: bool, **request: Any) -> None:
     request["model"] = str(absolute(request["model"]))
     found = bridge.call("evaluate", quiet=quiet, **request)
+    for notice in [] if quiet else found["notices"]:
+        print(f"note: {notice}", file=sys.stderr)
     if as_json:
         _print_json(found)
         return

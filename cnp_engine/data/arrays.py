@@ -13,6 +13,8 @@ from cnp_engine.data.images import DataSource, ImageSet
 from cnp_engine.data.readers import ArrayReader
 from cnp_engine.errors import DataMismatch, DataMissing
 
+_LARGEST_LABEL = 1 << 31
+
 
 def open_arrays(
     spec: str,
@@ -75,5 +77,10 @@ def to_labels(array: NDArray[Any], count: int, what: str) -> Tensor:
         raise DataMismatch(
             f"{what} is {array.dtype} of shape {tuple(array.shape)} for {count} images.",
             "Store one integer label an image.",
+        )
+    if len(array) and int(array.max()) > _LARGEST_LABEL:
+        raise DataMismatch(
+            f"{what} has labels up to {int(array.max())}.",
+            "Labels must run from 0 to the number of classes less one.",
         )
     return torch.from_numpy(array.astype(np.int64))

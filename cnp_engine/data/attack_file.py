@@ -49,6 +49,7 @@ from cnp_engine.data.attack_trigger import pattern_and_weight, read_tensors
 from cnp_engine.data.attack_writing import write_attack
 from cnp_engine.data.images import LabelledImages
 from cnp_engine.errors import AttackInvalid
+from cnp_engine.files import expanded, there
 
 __all__ = ["load_attack", "load_trigger", "write_attack"]
 
@@ -84,8 +85,8 @@ def load_attack(
     size: (height, width) of the images, classes: of the network; checked where given. test: the
     labelled test images, which stamped ones are held against. Raises AttackInvalid.
     """
-    path, about = Path(path).expanduser(), _About(size, classes, test)
-    if path.is_dir():
+    path, about = expanded(path), _About(size, classes, test)
+    if there(path) and path.is_dir():
         attack: Attack = attack_imports.stamped_folder(path, "recorded", None, classes, test)
     elif attack_imports.is_torch_file(path):
         attack = attack_imports.trigger_info(path, "trigger", None)
@@ -108,7 +109,7 @@ def load_trigger(
 
     A picture without alpha covers the image wherever it is not black. Raises AttackInvalid.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     target = check_target(f"--target for {path}", target, classes)
     attack = Blend(target, *pattern_and_weight(path), "trigger")
     if size is not None:
@@ -118,12 +119,14 @@ def load_trigger(
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise AttackInvalid(f"There is no file {path}.", "Check the path of --attack.") from error
     except OSError as error:
         why = error.strerror or "it cannot be read"
         raise AttackInvalid(f"{path} cannot be read: {why}.", "Give an attack.toml.") from error
+    except RecursionError as error:
+        raise AttackInvalid(f"{path} is nested too deeply.", "Give an attack.toml.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AttackInvalid(f"{path} is not TOML ({error}).", "Give an attack.toml.") from error
 
@@ -214,6 +217,11 @@ def _one(
         if not isinstance(trigger[key], str):
             raise AttackInvalid(f"{key} in {where} is {trigger[key]!r}.", "It is a path in quotes.")
         files[key] = folder / trigger[key]
+        if not there(files[key]):
+            raise AttackInvalid(
+                f"The trigger {'folder' if key == 'folder' else 'file'} {files[key]} is not there.",
+                "Put it beside attack.toml.",
+            )
     plain = {key: value for key, value in trigger.items() if key not in PATHS}
     attack = _made(where, name, target, files, plain, about)
     if about.size is not None:

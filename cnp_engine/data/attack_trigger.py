@@ -14,7 +14,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cnp_engine.data.decode import eight_bit
 from cnp_engine.errors import AttackInvalid
+from cnp_engine.files import there
 
 UNREADABLE = (
     UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError,
@@ -29,6 +31,8 @@ def pattern_and_weight(path: Path) -> tuple[Tensor, Tensor]:
     tensors = read_tensors(path)
     todo = "Store pattern and weight as (3, H, W) in [0, 1]."
     pattern, weight = take(path, tensors, ("pattern", "weight"), todo)
+    if not bool((weight != 0).any()):
+        raise AttackInvalid(f"weight in {path} is 0 everywhere: the trigger covers nothing.", todo)
     for name, value in (("pattern", pattern), ("weight", weight)):
         if value.ndim != 3 or value.shape[0] != 3 or value.shape != pattern.shape:
             raise AttackInvalid(f"{name} in {path} has shape {tuple(value.shape)}.", todo)
@@ -66,7 +70,7 @@ def within(path: Path, name: str, value: Tensor, low: float, high: float, todo: 
 
 
 def present(path: Path) -> None:
-    if not path.is_file():
+    if not (there(path) and path.is_file()):
         raise AttackInvalid(f"The trigger file {path} is not there.", "Put it beside attack.toml.")
 
 
@@ -75,7 +79,8 @@ def _picture(path: Path) -> tuple[Tensor, Tensor]:
     try:
         with Image.open(path, formats=("PNG", "BMP", "PPM")) as image:
             alpha = image.has_transparency_data
-            rgba = np.asarray(image.convert("RGBA"), dtype=np.float32) / 255
+            deep = eight_bit(image) if image.mode.startswith("I") else image
+            rgba = np.asarray(deep.convert("RGBA"), dtype=np.float32) / 255
     except UNREADABLE as error:
         raise AttackInvalid(
             f"{path} is neither a safetensors file nor a PNG.", "Give the trigger as one of them."
@@ -83,4 +88,9 @@ def _picture(path: Path) -> tuple[Tensor, Tensor]:
     pixels = torch.from_numpy(rgba).permute(2, 0, 1).contiguous()
     pattern = pixels[:3].contiguous()
     weight = pixels[3:] if alpha else (pattern.amax(0, keepdim=True) > 0).float()
+    if not bool(weight.any()):
+        raise AttackInvalid(
+            f"{path} covers no pixel: it is {'transparent' if alpha else 'black'} all over.",
+            "Give a picture of the trigger; its alpha says where it covers the image.",
+        )
     return pattern, weight.expand_as(pattern).contiguous()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from cnp_engine.data.images import DataSource, name_some
 from cnp_engine.data.store import FileUnreadableError, Store, open_store
 from cnp_engine.data.unpickle import PickleRefusedError, read_pickle
 from cnp_engine.errors import DataMismatch, DataMissing
+from cnp_engine.files import expanded
 
 PIXELS = 3 * 32 * 32
 
@@ -62,7 +62,7 @@ def open_cifar(spec: str, size: tuple[int, int] | None) -> DataSource:
     Raises DataMissing, and DataMismatch for a batch that is damaged or asks for more than arrays.
     """
     kind, _, where = spec.partition(":")
-    store = open_store(Path(where).expanduser())
+    store = open_store(expanded(where))
     edition, files = _find(store, kind)
     digest = hashlib.sha256()
     splits: dict[str, tuple[Tensor, Tensor | None]] = {}

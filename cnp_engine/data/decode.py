@@ -107,7 +107,7 @@ def _to_rgb(image: Image.Image, notes: Notes) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith(("I", "F")):
-        image = _eight_bit(image)
+        image = eight_bit(image)
         notes.add("deep")
     if image.mode in ("1", "L", "LA", "La"):
         notes.add("grey")
@@ -120,7 +120,7 @@ def _to_rgb(image: Image.Image, notes: Notes) -> Image.Image:
     return image.convert("RGB")
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def eight_bit(image: Image.Image) -> Image.Image:
     """Grey of 16 or 32 bits or floating point, scaled to 8 bits. Raises ValueError out of range."""
     values = np.asarray(image).astype(np.float64)
     top = float(values.max())

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from cnp_engine.data.encoded import Files, open_files
 from cnp_engine.data.images import DataSource, count_of, name_some
 from cnp_engine.data.layout import image_entries
 from cnp_engine.data.store import FileUnreadableError, Store, open_store
 from cnp_engine.errors import DataMismatch, DataMissing
+from cnp_engine.files import expanded
 
 CLASSES = (
     "speed limit 20", "speed limit 30", "speed limit 50", "speed limit 60", "speed limit 70",
@@ -37,7 +38,7 @@ SIZE = (32, 32)
 
 def open_gtsrb(spec: str, size: tuple[int, int] | None) -> DataSource:
     """``gtsrb:DIR``. Raises DataMissing and DataMismatch."""
-    store = open_store(Path(spec.partition(":")[2]).expanduser())
+    store = open_store(expanded(spec.partition(":")[2]))
     names, notices = image_entries(e for e in store.entries if not e.name.endswith(".csv"))
     train = _training(store, names)
     test, more = _testing(store, [name for name in names if _below(name, TESTING)])

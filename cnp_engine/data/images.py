@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from cnp_engine.printing import printable
+
 
 @dataclass(frozen=True)
 class Decoded:
@@ -110,6 +112,11 @@ class DataSource:
     test: ImageSet | None
     notices: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Names of folders and files, and of classes in an .npz, are text of a stranger's."""
+        for name in ("classes", "notices"):
+            object.__setattr__(self, name, tuple(map(printable, getattr(self, name))))
+
 
 def _positions(indices: Sequence[int] | Tensor | None, count: int) -> Sequence[int]:
     if indices is None:
@@ -124,7 +131,7 @@ def empty_images(count: int, size: tuple[int, int]) -> Tensor:
 
 def name_some(names: Iterable[str], shown: int = 3) -> str:
     """``a, b, c and 4 more``: the first few of a list a sentence should name."""
-    every = list(names)
+    every = [printable(name) for name in names]
     rest = len(every) - shown
     return ", ".join(every[:shown]) + (f" and {rest:,} more" if rest > 0 else "")
 

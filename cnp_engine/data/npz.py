@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor
 from cnp_engine.data.arrays import open_arrays, to_images, to_labels
 from cnp_engine.data.images import DataSource
 from cnp_engine.errors import DataMismatch, DataMissing
+from cnp_engine.files import expanded, there
 
 MAX_BYTES = 8 << 30
 """Largest .npz, unpacked, that is read into memory."""
@@ -24,8 +24,8 @@ KEYS = {"train": (("x_train", "y_train"), ("images", "labels")), "test": (("x_te
 
 def open_npz(spec: str, size: tuple[int, int] | None) -> DataSource:
     """A file. Raises DataMissing and DataMismatch."""
-    path = Path(spec).expanduser()
-    if not path.is_file():
+    path = expanded(spec)
+    if not (there(path) and path.is_file()):
         raise DataMissing(f"There is no file {spec}.", "Check the path given as --data.")
     try:
         with path.open("rb") as file:
@@ -66,7 +66,15 @@ def _arrays(spec: str, file: IO[bytes]) -> dict[str, NDArray[Any]]:
             )
         file.seek(0)
         with np.load(file, allow_pickle=False) as loaded:
-            return {name.lower(): loaded[name] for name in loaded.files}
+            arrays = {name.lower(): loaded[name] for name in loaded.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("an entry that is no array")  # numpy gives its bytes
+        return arrays
+    except MemoryError as error:
+        raise DataMissing(
+            f"{spec} has an array that claims more than memory holds, or than the file does.",
+            "Check that the copy is complete; give large data as a folder or zip.",
+        ) from error
     except (zipfile.BadZipFile, ValueError, EOFError, KeyError, zlib.error) as error:
         raise DataMissing(
             f"{spec} is not an .npz of plain arrays that can be read.",

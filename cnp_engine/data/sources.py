@@ -19,6 +19,7 @@ from cnp_engine.data.npz import open_npz
 from cnp_engine.data.store import Zip, open_store
 from cnp_engine.data.tiny_imagenet import open_tiny_imagenet
 from cnp_engine.errors import DataMissing
+from cnp_engine.files import expanded, there
 
 __all__ = ["KINDS", "DataSource", "ImageSet", "Images", "LabelledImages", "open_source"]
 
@@ -44,10 +45,10 @@ def open_source(spec: str, size: tuple[int, int] | None = None) -> DataSource:
     kind, colon, _ = spec.partition(":")
     if colon and kind in KINDS:
         return KINDS[kind](spec, size)
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     if path.suffix.lower() == ".npz":
         return open_npz(spec, size)
-    if path.exists():
+    if there(path):
         return open_image_folder(spec, open_store(path), size)
     raise DataMissing(f"There is no data at {spec}.", _hint(kind if colon else ""))
 

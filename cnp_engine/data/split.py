@@ -154,7 +154,10 @@ def _draw(
 def _whole_test(
     test: ImageSet | None, generator: torch.Generator
 ) -> tuple[LabelledImages | None, tuple[str, ...]]:
-    return (None, ()) if test is None else _measured(test, torch.arange(len(test)), generator)
+    if test is None:
+        return None, ()
+    measured, notices = _measured(test, torch.arange(len(test)), generator)
+    return (measured, notices) if len(measured) else (None, notices)
 
 
 def _rest(

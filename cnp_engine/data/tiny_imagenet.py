@@ -6,20 +6,19 @@ Labels follow the alphabetical order of the WordNet ids, as everyone's loaders d
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cnp_engine.data.encoded import Files, open_files
 from cnp_engine.data.images import DataSource, count_of
 from cnp_engine.data.layout import image_entries
 from cnp_engine.data.store import FileUnreadableError, Store, open_store
 from cnp_engine.errors import DataMismatch, DataMissing
+from cnp_engine.files import expanded
 
 ANNOTATIONS = "val/val_annotations.txt"
 
 
 def open_tiny_imagenet(spec: str, size: tuple[int, int] | None) -> DataSource:
     """``tiny-imagenet:DIR``. Raises DataMissing and DataMismatch."""
-    store = open_store(Path(spec.partition(":")[2]).expanduser())
+    store = open_store(expanded(spec.partition(":")[2]))
     root = _root(store)
     wanted = [e for e in store.entries if e.name.startswith((f"{root}train/", f"{root}val/"))]
     names, notices = image_entries(e for e in wanted if not e.name.endswith(".txt"))

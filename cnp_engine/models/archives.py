@@ -74,10 +74,14 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Sniffed:
-    """``extra`` are the allowed names outside torch's own that its pickles use."""
+    """``extra`` are the allowed names outside torch's own that its pickles use.
+
+    ``protocol``: the highest of them; 0 of a file without any.
+    """
 
     kind: Kind
     extra: tuple[str, ...] = ()
+    protocol: int = 0
 
 
 @contextmanager
@@ -116,8 +120,7 @@ def examine(path: Path, file: BufferedReader, size: int, extra: frozenset[str]) 
     file.seek(0)
     head = file.read(64)
     if head.startswith(b"PK\x03\x04"):
-        used = _examine_zip(path, file, size, extra)
-        return Sniffed("torch zip", used)
+        return Sniffed("torch zip", *_examine_zip(path, file, size, extra))
     length = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and length <= _LONGEST_HEADER:
         _examine_safetensors(path, file, size)
@@ -125,7 +128,7 @@ def examine(path: Path, file: BufferedReader, size: int, extra: frozenset[str]) 
     for signature, what in _SIGNATURES:
         if head.startswith(signature):
             raise CheckpointUnreadable(f"{path} is {what}, not a checkpoint.", ASK)
-    return Sniffed("torch legacy", _examine_stream(path, file, extra, _is_text(head)))
+    return Sniffed("torch legacy", *_examine_stream(path, file, extra, _is_text(head)))
 
 
 def _examine_safetensors(path: Path, file: BufferedReader, size: int) -> None:
@@ -143,7 +146,7 @@ def _examine_safetensors(path: Path, file: BufferedReader, size: int) -> None:
 
 def _examine_zip(
     path: Path, file: BufferedReader, size: int, extra: frozenset[str]
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], int]:
     try:
         with zipfile.ZipFile(file) as archive:
             _check_entries(path, archive.infolist(), size)
@@ -162,7 +165,7 @@ def _examine_zip(
             tuple(dict.fromkeys(listed)),
         )
     scans = [pickles.scan(io.BytesIO(pickle)) for pickle in data]
-    return _judge(path, scans, extra)
+    return _judge(path, scans, extra), max(seen.protocol for seen in scans)
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo], size: int) -> None:
@@ -182,7 +185,7 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo], size: int) -> Non
 
 def _examine_stream(
     path: Path, file: BufferedReader, extra: frozenset[str], text: bool
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], int]:
     """A raw pickle stream: torch's legacy layout, or any other pickle."""
     file.seek(0)
     scans = [pickles.scan(file)]
@@ -198,7 +201,7 @@ def _examine_stream(
         raise CheckpointUnreadable(f"{path} is a pickle without torch weights.", ASK)
     if not scans[-1].complete:
         raise CheckpointUnreadable(f"{path} is damaged or cut short.", AGAIN)
-    return used
+    return used, max(seen.protocol for seen in scans)
 
 
 def _judge(path: Path, scans: list[pickles.Scan], extra: frozenset[str]) -> tuple[str, ...]:

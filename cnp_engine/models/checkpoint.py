@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from cnp_engine.errors import CheckpointUnreadable
-from cnp_engine.models import archives, layouts, pickles, stand_ins
+from cnp_engine.models import archives, layouts, stand_ins
 from cnp_engine.models.writing import pth_bytes, safetensors_bytes, write_like, write_safetensors
+from cnp_engine.printing import printable
 
 __all__ = [
     "Checkpoint",
@@ -34,6 +35,11 @@ __all__ = [
     "write_safetensors",
 ]
 
+_PROTOCOL = 3
+"""Highest pickle protocol that torch's safe loader reads; it writes 2."""
+
+_LONGEST_REASON = 120
+
 _LARGEST_SHARE = 16
 """Tensors that share storage may together claim this many times the bytes that are there."""
 
@@ -43,7 +49,7 @@ class Checkpoint:
     """A file of weights, read. ``state`` is as stored: dtypes and order kept, prefix taken off.
 
     ``root`` is everything the file held as plain values, for writing it back; what was not plain
-    is missing from it and named in ``notes``.
+    is missing from it and named in ``notes``. ``others``: where else it holds weights.
     """
 
     path: str
@@ -58,6 +64,7 @@ class Checkpoint:
     extras: dict[str, Any]
     root: Any = field(repr=False, default=None)
     notes: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
@@ -83,6 +90,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     cut = len(place.prefix)
     state = {key[cut:]: item for key, item in weights.items() if isinstance(item, Tensor)}
     _check_tensors(path, state, size)
+    others = layouts.others(root, place.weights_at)
+    if others:
+        notes += (f"it also holds weights at {', '.join(others)}, which are not examined",)
     return Checkpoint(
         path=str(path),
         sha256=digest,
@@ -96,6 +106,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         extras=layouts.extras(root, place.weights_at),
         root=root,
         notes=notes,
+        others=others,
     )
 
 
@@ -132,7 +143,15 @@ def _load(path: Path, file: BufferedReader, size: int) -> tuple[str, Any]:
     except Exception as error:
         # A damaged or hostile file can make the loader fail in any way at all; none of them is
         # more than this to the one who gave it.
-        reason = pickles.printable(str(error).strip().partition("\n")[0])
+        if found.protocol > _PROTOCOL:
+            raise CheckpointUnreadable(
+                f"{path} is pickled with protocol {found.protocol}, which is not read safely.",
+                "Save the weights again with torch.save(weights, FILE) as it comes, or as "
+                "safetensors.",
+            ) from error
+        # torch puts what is wrong behind advice to switch its safe loading off
+        said = str(error).strip().rpartition("WeightsUnpickler error:")[2].strip()
+        reason = printable(said.partition("\n")[0], _LONGEST_REASON)
         raise CheckpointUnreadable(
             f"{path} is damaged or cut short ({type(error).__name__}: {reason}).", archives.AGAIN
         ) from error

@@ -62,7 +62,7 @@ def _find(spec: str) -> Any:
         found: Any = _import_file(Path(place)) if place.endswith(".py") else _import(place)
         for part in name.split("."):
             found = getattr(found, part)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Importing runs the user's code, which may fail in any way; the way is what they need.
         raise ArchitectureUnknown(
             f"--arch {spec} could not be imported ({type(error).__name__}: {error}).",
@@ -98,7 +98,7 @@ def _call(spec: str, factory: Any, classes: int | None) -> Any:
         arguments[name] = classes
     try:
         return factory(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # As above: the user's own code.
         raise ArchitectureUnknown(
             f"--arch {spec} failed when called ({type(error).__name__}: {error}).",

@@ -34,6 +34,13 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], name: str) -> dict[str, 
             f"There are NaN or infinite values in {_few(bad)}.",
             "Training diverged, or the file is damaged; give another checkpoint.",
         )
+    negative = [k for k, t in fitted.items() if k.endswith("running_var") and bool((t < 0).any())]
+    if negative:
+        raise WeightsNotFinite(
+            f"There are negative variances in {_few(negative)}: the network's answers would be "
+            "no numbers.",
+            "The file is damaged, or was made to look like a checkpoint; give another one.",
+        )
     return fitted
 
 
@@ -46,7 +53,8 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], n
                 f"where the network has {list(wanted.shape)}.",
                 _TODO,
             )
-        if wanted.is_floating_point() != tensor.is_floating_point():
+        # a batch counter is never used here, and averaging weights makes floats of it
+        if wanted.is_floating_point() != tensor.is_floating_point() and not is_counter(key):
             raise WeightsMismatch(
                 f"The tensors do not fit {name}: {key} holds {tensor.dtype} values.",
                 "Give the weights as floating-point numbers.",
@@ -54,7 +62,7 @@ def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], n
 
 
 def _fitted(tensor: Tensor | None, wanted: Tensor) -> Tensor:
-    if tensor is None:
+    if tensor is None or (tensor.is_floating_point() and not wanted.is_floating_point()):
         return torch.zeros(wanted.shape, dtype=wanted.dtype)
     kind = torch.float32 if wanted.is_floating_point() else wanted.dtype
     return tensor.detach().to(kind, copy=True).contiguous()

@@ -61,6 +61,27 @@ def at(root: Any, keys: tuple[str, ...]) -> dict[str, Any]:
     return root
 
 
+def others(root: Any, weights_at: tuple[str, ...]) -> tuple[str, ...]:
+    """Where else named weights lie, keys joined by dots: an averaged copy, say, or a teacher."""
+    found: list[str] = []
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
+    seen: set[int] = set()
+    while waiting:
+        keys, value = waiting.pop(0)
+        if keys == weights_at or not isinstance(value, dict) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if is_weights(value):
+            found.append(".".join(keys))
+        elif len(keys) < _DEEPEST:
+            waiting += [
+                ((*keys, key), below)
+                for key, below in value.items()
+                if isinstance(key, str) and key.isprintable()
+            ]
+    return tuple(found)
+
+
 def is_weights(value: Any) -> bool:
     """Named tensors, most of the entries, with at least one ``weight`` among them."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from cnp_engine.printing import printable
+
 TORCH_NAMES = frozenset(
     {
         "collections.OrderedDict",
@@ -59,6 +61,8 @@ _LARGEST_NESTED = 64 << 20
 _DEEPEST_NESTED = 4
 _MOST_NESTED = 64
 
+_LONGEST_NAME = 120
+
 _MARK = object()
 _UNKNOWN = object()
 
@@ -94,15 +98,8 @@ def scan(file: BinaryIO) -> Scan:
     except (ValueError, IndexError, KeyError, EOFError, OverflowError, MemoryError):
         # pickletools answers malformed bytes with these; UnicodeDecodeError is a ValueError
         seen.complete = False
-    seen.imports = list(dict.fromkeys(map(printable, seen.imports)))
+    seen.imports = list(dict.fromkeys(printable(name, _LONGEST_NAME) for name in seen.imports))
     return seen
-
-
-def printable(text: str, most: int = 120) -> str:
-    """A file's own text made fit to show: no control characters, which could drive a terminal."""
-    return "".join(
-        sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text[:most]
-    )
 
 
 def imports_in(data: bytes, depth: int = 0) -> tuple[str, ...]:

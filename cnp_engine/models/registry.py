@@ -139,6 +139,11 @@ def load_model(
     ArchitectureUnknown, WeightsMismatch, WeightsNotFinite, NothingToPrune.
     """
     loaded = assemble(checkpoint, arch, classes)
+    if loaded.architecture.classes < 2:
+        raise WeightsMismatch(
+            f"The classifier {loaded.architecture.head} has a single output.",
+            "Give a network that tells classes apart.",
+        )
     if not loaded.layers:
         raise NothingToPrune(norms.explain(loaded.module), norms.TODO)
     return loaded

@@ -16,7 +16,7 @@ from cnp_engine.data.images import DataSource
 from cnp_engine.data.normalize import Normalize, infer_normalize, parse_normalize
 from cnp_engine.data.sources import open_source
 from cnp_engine.data.split import Split, split
-from cnp_engine.errors import AttackInvalid, DataMismatch
+from cnp_engine.errors import AttackInvalid, DataMismatch, WeightsMismatch, WeightsNotFinite
 from cnp_engine.events import (
     DataLoaded,
     Event,
@@ -38,6 +38,9 @@ SPLIT = "split.json"
 GUESS_IMAGES = 256
 """Clean images the preprocessing is told from."""
 
+ASKED = 8
+"""Clean images that show whether the network can be asked at all."""
+
 
 def load_stage(
     config: RunConfig, store: RunDirectory
@@ -55,6 +58,7 @@ def load_stage(
     check_targets(config.targets, names)
     yield _data_event(source, drawn, names)
     save_json(store, SPLIT, drawn.record())
+    yield from said_of(loaded, drawn)
     normalize, said = choose_normalize(config.normalize, loaded, drawn)
     yield from said
     loaded.module.to(device).to(memory_format=torch.channels_last)
@@ -140,6 +144,49 @@ def _data_event(source: DataSource, drawn: Split, names: tuple[str, ...]) -> Dat
         labelled_test=drawn.test is not None,
         notices=(*source.notices, *drawn.clean.notices, *drawn.notices),
     )
+
+
+def said_of(loaded: LoadedModel, drawn: Split) -> list[Event]:
+    """What a checkpoint has to be warned of, once its network was asked for a few clean images.
+
+    Raises WeightsNotFinite for answers that are no numbers, WeightsMismatch where it cannot be
+    asked for such images, or answers another number of classes than its head has.
+    """
+    images = drawn.clean.images[:ASKED].float() / 255
+    try:
+        with torch.no_grad():
+            logits_BK = loaded.module(images)
+        shape = tuple(logits_BK.shape)
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        # a network of the user's own may fail in many ways; torch names the shapes
+        reason = str(error).strip().partition("\n")[0][:160]
+        raise WeightsMismatch(
+            f"The network cannot be asked for images of {tuple(images.shape[1:])} (channels, "
+            f"height, width): {reason}.",
+            "Only networks that take RGB images, and answer with one tensor, are supported.",
+        ) from error
+    if shape != (len(images), loaded.architecture.classes):
+        raise WeightsMismatch(
+            f"The network answers {len(images)} images with a tensor of {shape}, where one number "
+            f"for each of {loaded.architecture.classes} classes is expected.",
+            "Give a network that answers with the logits of its classes.",
+        )
+    if not bool(torch.isfinite(logits_BK).all()):
+        raise WeightsNotFinite(
+            "The network's answers to clean images are no finite numbers.",
+            "Training diverged, or the weights were damaged; give another checkpoint.",
+        )
+    others = loaded.checkpoint.others
+    if not others:
+        return []
+    place = ".".join(loaded.checkpoint.weights_at)
+    return [
+        Warned(
+            "several_weights",
+            f"The checkpoint also holds weights at {', '.join(others)}: only those at {place} are "
+            "examined. Save the others as files of their own to examine them.",
+        )
+    ]
 
 
 def choose_normalize(text: str, loaded: LoadedModel, drawn: Split) -> tuple[Normalize, list[Event]]:

@@ -352,3 +352,42 @@ def test_real_attacks(name: str, target: int) -> None:
     else:
         assert isinstance(attack, Blend)
         assert float(attack.weight.min()) == float(attack.weight.max()) == pytest.approx(0.15)
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    path = _write(tmp_path, HEAD + TRIGGER)
+    path.write_text(HEAD + TRIGGER, encoding="utf-8-sig")
+    assert load_attack(path).target == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = " + "[" * 20_000 + "]" * 20_000, "nested too deeply"),
+        (HEAD + f'[trigger]\nfile = "{"x" * 300}"\n', "is not there"),
+        (HEAD + '[trigger]\nfile = "\\u0000.png"\n', "is not there"),
+        ('attack = "\\u001b[31mRED"\ntarget = 3\n', "unknown attack|RED"),
+    ],
+)
+def test_hostile_text_is_a_plain_sentence(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(AttackInvalid, match=said) as caught:
+        load_attack(_write(tmp_path, text))
+    assert str(caught.value).isprintable()
+
+
+def test_a_trigger_that_covers_nothing_is_refused(tmp_path: Path) -> None:
+    black = _picture(tmp_path, np.zeros((*SIZE, 3), np.uint8))
+    clear = _picture(tmp_path, np.zeros((*SIZE, 4), np.uint8), "clear.png")
+    for path, said in ((black, "black all over"), (clear, "transparent all over")):
+        with pytest.raises(AttackInvalid, match=said):
+            load_trigger(path, 3)
+    path = _write(tmp_path, HEAD + TRIGGER, pattern=PATTERN, weight=torch.zeros(3, *SIZE))
+    with pytest.raises(AttackInvalid, match="covers nothing"):
+        load_attack(path)
+
+
+def test_pictures_of_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    Image.fromarray(np.full(SIZE, 32768, np.uint16)).save(tmp_path / "deep.png")
+    attack = load_trigger(tmp_path / "deep.png", 3)
+    assert isinstance(attack, Blend)
+    assert float(attack.pattern.max()) == pytest.approx(0.5, abs=0.01)

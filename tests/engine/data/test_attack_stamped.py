@@ -141,4 +141,4 @@ def test_what_is_no_such_folder_is_refused(tmp_path: Path) -> None:
     (record / "attack.toml").write_text(
         'attack = "ssba"\ntarget = 2\n[trigger]\nfolder = "nowhere"\n'
     )
-    assert "nowhere holds no stamped images" in wrong(record / "attack.toml", labelled()).what
+    assert "nowhere is not there" in wrong(record / "attack.toml", labelled()).what

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,3 +150,46 @@ def test_the_digest_is_of_the_file(tmp_path: Path) -> None:
     second = open_source(_save(tmp_path / "b.npz", {"images": X})).sha256
     other = open_source(_save(tmp_path / "c.npz", {"images": X[1:]})).sha256
     assert first == second != other
+
+
+def test_an_entry_that_is_no_array(tmp_path: Path) -> None:
+    path = _save(tmp_path / "a.npz", {"images": X})
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("classes", "cat dog")
+    with pytest.raises(DataMissing, match="plain arrays"):
+        open_source(path)
+
+
+def test_an_array_that_claims_more_than_there_is(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 48, 3)}
+    )
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", header.getvalue())
+    with pytest.raises(DataMissing, match=r"claims more than memory holds|plain arrays"):
+        open_source(str(tmp_path / "a.npz"))
+
+
+def test_labels_that_fit_no_class_are_told_as_they_are(tmp_path: Path) -> None:
+    labels = np.array([0, 1, 2, 3, (1 << 63) + 5], dtype=np.uint64)
+    path = _save(tmp_path / "a.npz", {"images": X, "labels": labels})
+    with pytest.raises(DataMismatch, match="labels up to 9223372036854775813"):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["~nosuchuser/a.npz", "a" * 300 + ".npz", "~nosuchuser/b", "b" * 300]
+)
+def test_what_can_be_no_path_is_not_there(name: str) -> None:
+    with pytest.raises(DataMissing, match="There is no"):
+        open_source(name)
+
+
+def test_names_of_a_stranger_do_not_drive_the_terminal(tmp_path: Path) -> None:
+    classes = np.array(["cat", "\x1b]0;pwn\x07dog", "fish"])
+    path = _save(tmp_path / "a.npz", {"images": X, "labels": Y, "classes": classes})
+    source = open_source(path)
+    assert source.classes[0] == "cat"
+    assert all(name.isprintable() for name in source.classes)
+    assert len(set(source.classes)) == 3

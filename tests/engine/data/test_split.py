@@ -212,3 +212,12 @@ def test_a_test_too_large_for_memory_is_sampled(
     assert got.test.names == again.test.names
     for name, label in zip(got.test.names, got.test.labels.tolist(), strict=True):
         assert label == ("a", "b").index(name.split("/")[1])
+
+
+def test_a_test_split_that_cannot_be_read_measures_nothing(tmp_path: Path) -> None:
+    damaged = {name: data[:40] for name, data in TEST.items()}
+    got = split(_source(tmp_path, TRAIN | damaged), 40, seed=0)
+    _check(got)
+    assert got.test is None
+    assert said(got.notices, "cannot be read")
+    assert said(got.notices, "No labelled test images")

@@ -194,6 +194,21 @@ def test_a_foreign_tensor_is_the_programmers_mistake(tmp_path: Path) -> None:
     assert not (tmp_path / "out.pth").exists()
 
 
+def test_other_weights_in_the_file_are_named(tmp_path: Path) -> None:
+    """Whoever examines one network has to know that another one lies beside it."""
+    state = small_state()
+    tree = {"model": state, "ema": {"module": small_state()}, "optimizer": {"state": {}}}
+    torch.save(tree, tmp_path / "two.pth")
+    read = read_checkpoint(tmp_path / "two.pth")
+    assert (read.weights_at, read.others) == (("model",), ("ema.module",))
+    assert any("also holds weights at ema.module" in note for note in read.notes)
+    torch.save({"teacher": state, "student": small_state()}, tmp_path / "unknown.pth")
+    read = read_checkpoint(tmp_path / "unknown.pth")
+    assert {*read.others, *read.weights_at} == {"teacher", "student"}
+    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "one.pth")
+    assert read_checkpoint(tmp_path / "one.pth").others == ()
+
+
 def test_read_plain_gives_a_trigger_file(tmp_path: Path) -> None:
     """ANP's trigger_info.th: NumPy arrays and no weights at all."""
     pattern = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 2, 2)

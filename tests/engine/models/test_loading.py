@@ -17,10 +17,15 @@ from cnp_engine.errors import (
     WeightsMismatch,
     WeightsNotFinite,
 )
-from cnp_engine.models.checkpoint import read_checkpoint, write_like
+from cnp_engine.models.checkpoint import Checkpoint, read_checkpoint, write_like
 from cnp_engine.models.registry import assemble, load_model
 
 from .tools import State, fill, images, saver, small_state, wrapped
+
+
+def saved(path: Path, state: State) -> Checkpoint:
+    torch.save(state, path)
+    return read_checkpoint(path)
 
 
 def drop(*keys: str) -> Callable[[State], State]:
@@ -52,6 +57,10 @@ REFUSED: dict[str, tuple[Callable[[State], State], type[CheckpointError], str]] 
         put("layer1.0.se.fc.weight", torch.ones(4, 4)),
         WeightsMismatch, r"unexpected layer1\.0\.se\.fc\.weight",
     ),
+    "a negative variance": (
+        spoil("layer1.0.bn1.running_var", -0.1),
+        WeightsNotFinite, r"negative variances in layer1\.0\.bn1\.running_var",
+    ),
     "another shape": (
         put("layer2.0.conv2.weight", torch.ones(8, 8, 1, 1)),
         WeightsMismatch, r"layer2\.0\.conv2\.weight is \[8, 8, 1, 1\].*\[8, 8, 3, 3\]",
@@ -74,6 +83,23 @@ def test_nothing_is_loaded_in_part(
         load_model(read_checkpoint(tmp_path / "model.pth"))
     assert caught.value.exit_code == 3
     assert caught.value.todo
+
+
+def test_averaged_batch_counters_are_taken(tmp_path: Path) -> None:
+    """Weight averaging makes floats of them; nothing looks at their value."""
+    state = small_state()
+    x = images()
+    wanted = load_model(saved(tmp_path / "whole.pth", state)).module(x)
+    state["bn1.num_batches_tracked"] = torch.tensor(7.25)
+    loaded = load_model(saved(tmp_path / "model.pth", state))
+    assert torch.equal(loaded.module(x), wanted)
+    kept = loaded.checkpoint.state["bn1.num_batches_tracked"]
+    assert float(kept) == 7.25, "as it came, for writing back"
+
+
+def test_a_single_output_tells_no_classes_apart(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMismatch, match="linear has a single output"):
+        load_model(saved(tmp_path / "model.pth", small_state(classes=1)))
 
 
 def test_many_missing_are_counted(tmp_path: Path) -> None:

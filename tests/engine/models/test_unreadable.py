@@ -101,8 +101,10 @@ CASES: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: torch_bytes({"a.weight": torch.ones(2, 2), "b": torch.empty(2, device="meta")}),
         "a.weight|b is|import",
     ),
-    "protocol 4": (
-        lambda: torch_zip(pickle.dumps({"a": 1}, 4)), "damaged or cut short|no named weights",
+    "protocol 4": (lambda: torch_zip(pickle.dumps({"a": 1}, 4)), "with protocol 4, which is not"),
+    "protocol 5": (lambda: torch_zip(pickle.dumps({"a": 1}, 5)), "with protocol 5, which is not"),
+    "a huge number": (
+        lambda: torch_zip(pickle.dumps({"a": 1 << 5000}, 2)), r"Unpickl\w+: (?!Weights only)",
     ),
 }  # fmt: skip
 

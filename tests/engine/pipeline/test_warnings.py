@@ -9,7 +9,7 @@ from cnp_engine.stages.judging import warnings_of
 
 
 def said(residual: float, retention: float, heals: bool, no_class: bool) -> dict[str, str]:
-    free = LabelFree(*(Rate(value, 100, 0.0, 1.0) for value in (retention, residual)), None)
+    free = LabelFree(Rate(retention, 100, 0.0, 1.0), Rate(residual, 100, 0.0, 1.0))
     events = warnings_of(CurvePoint(3, 0.1, free), heals, no_class)
     return {event.code: event.text for event in events if isinstance(event, Warned)}
 
