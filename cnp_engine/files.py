@@ -12,6 +12,7 @@ from pathlib import Path
 from cnp_engine.errors import RunUnwritable
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -83,10 +84,15 @@ def expanded(path: str | Path) -> Path:
 
 
 def there(path: Path) -> bool:
-    """Whether something is at ``path``, which may be no path at all: too long, or with a NUL."""
+    """Whether something may be at ``path``, which may be no path at all: too long, or with a NUL.
+
+    What there is no permission to look at may be there.
+    """
     try:
         path.stat()
-    except (OSError, ValueError):
+    except OSError as error:
+        return error.errno not in _ABSENT
+    except ValueError:
         return False
     return True
 

@@ -35,6 +35,11 @@ class Output:
     logits_BK: Tensor
 
 
+def logits_of(answer: Any) -> Any:
+    """The first of what a network answers, where it answers with its features, too."""
+    return answer[0] if isinstance(answer, tuple) and answer else answer
+
+
 class Overlay:
     """The flat view of a module's BN neurons, and the parameters a mask turns them into."""
 
@@ -172,8 +177,7 @@ class MaskedNetwork:
         x = x.contiguous(memory_format=torch.channels_last)
         with self._entering_head() as entering:
             logits = functional_call(self.module, replaced, (x,))
-        logits = logits[0] if isinstance(logits, tuple) else logits
-        return Output(entering[-1].flatten(1).float(), logits.float())
+        return Output(entering[-1].flatten(1).float(), logits_of(logits).float())
 
     @contextmanager
     def _entering_head(self) -> Iterator[list[Tensor]]:

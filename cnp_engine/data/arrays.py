@@ -13,7 +13,7 @@ from cnp_engine.data.images import DataSource, ImageSet
 from cnp_engine.data.readers import ArrayReader
 from cnp_engine.errors import DataMismatch, DataMissing
 
-_LARGEST_LABEL = 1 << 31
+_LARGEST_LABEL = 1 << 20
 
 
 def open_arrays(

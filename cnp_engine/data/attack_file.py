@@ -86,7 +86,9 @@ def load_attack(
     labelled test images, which stamped ones are held against. Raises AttackInvalid.
     """
     path, about = expanded(path), _About(size, classes, test)
-    if there(path) and path.is_dir():
+    if not there(path):
+        raise AttackInvalid(f"There is no file {path}.", "Check the path of --attack.")
+    if path.is_dir():
         attack: Attack = attack_imports.stamped_folder(path, "recorded", None, classes, test)
     elif attack_imports.is_torch_file(path):
         attack = attack_imports.trigger_info(path, "trigger", None)
@@ -213,7 +215,7 @@ def _one(
     if not isinstance(trigger, dict):
         raise AttackInvalid(f"[trigger] in {where} is no table.", "Write file = NAME under it.")
     files: dict[str, Path] = {}
-    for key in PATHS & trigger.keys():
+    for key in sorted(PATHS & trigger.keys()):
         if not isinstance(trigger[key], str):
             raise AttackInvalid(f"{key} in {where} is {trigger[key]!r}.", "It is a path in quotes.")
         files[key] = folder / trigger[key]

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from cnp_engine.data.arrays import open_arrays, to_labels
-from cnp_engine.data.images import DataSource, name_some
+from cnp_engine.data.images import DataSource
 from cnp_engine.data.store import FileUnreadableError, Store, open_store
 from cnp_engine.data.unpickle import PickleRefusedError, read_pickle
 from cnp_engine.errors import DataMismatch, DataMissing
 from cnp_engine.files import expanded
+from cnp_engine.printing import name_some
 
 PIXELS = 3 * 32 * 32
 

@@ -10,11 +10,12 @@ import torch
 
 from cnp_engine.data.cache import Cache, cache_folder
 from cnp_engine.data.decode import strict_pillow, upright_size
-from cnp_engine.data.images import DataSource, ImageSet, name_some
+from cnp_engine.data.images import DataSource, ImageSet
 from cnp_engine.data.layout import Listing, class_order, find_layout, image_entries
 from cnp_engine.data.readers import FileReader
 from cnp_engine.data.store import FileUnreadableError, Store
 from cnp_engine.errors import DataMissing
+from cnp_engine.printing import name_some
 
 HEADERS = 512
 """Image headers looked at, evenly over the source, to find the most common size."""

@@ -12,11 +12,12 @@ import io
 from pathlib import PurePosixPath
 
 from cnp_engine.data.encoded import Files, open_files
-from cnp_engine.data.images import DataSource, count_of, name_some
+from cnp_engine.data.images import DataSource, count_of
 from cnp_engine.data.layout import image_entries
 from cnp_engine.data.store import FileUnreadableError, Store, open_store
 from cnp_engine.errors import DataMismatch, DataMissing
 from cnp_engine.files import expanded
+from cnp_engine.printing import name_some
 
 CLASSES = (
     "speed limit 20", "speed limit 30", "speed limit 50", "speed limit 60", "speed limit 70",

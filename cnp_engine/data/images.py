@@ -6,7 +6,7 @@ Knows nothing of files or formats (a `Reader` does), of runs, or of what labels 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -127,13 +127,6 @@ def _positions(indices: Sequence[int] | Tensor | None, count: int) -> Sequence[i
 def empty_images(count: int, size: tuple[int, int]) -> Tensor:
     """Room for ``count`` images: uint8 (count, 3, H, W), not initialised."""
     return torch.empty((count, 3, *size), dtype=torch.uint8)
-
-
-def name_some(names: Iterable[str], shown: int = 3) -> str:
-    """``a, b, c and 4 more``: the first few of a list a sentence should name."""
-    every = [printable(name) for name in names]
-    rest = len(every) - shown
-    return ", ".join(every[:shown]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def count_of(count: int, noun: str) -> str:

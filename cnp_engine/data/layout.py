@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cnp_engine.data.decode import SUFFIXES
-from cnp_engine.data.images import count_of, name_some
+from cnp_engine.data.images import count_of
 from cnp_engine.data.store import Entry
+from cnp_engine.printing import name_some
 
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")

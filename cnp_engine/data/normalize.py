@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cnp_engine.algorithms.overlay import logits_of
 from cnp_engine.data.preprocessing import KNOWN, Normalize, parse_normalize
 from cnp_engine.errors import NormalizeUnsure
 
@@ -169,7 +170,7 @@ def _same(a: _Fit, b: _Fit) -> bool:
 
 
 def _predict(module: nn.Module, fit: _Fit, images_BCHW: Tensor) -> _Fit:
-    logits: Tensor = module(fit.normalize(images_BCHW))
+    logits: Tensor = logits_of(module(fit.normalize(images_BCHW)))
     log_p = F.log_softmax(logits.float(), dim=1)
     entropy = float(-(log_p.exp() * log_p).sum(1).mean())
     return _Fit(fit.normalize, fit.divergence, entropy, logits.argmax(1), logits.shape[1])

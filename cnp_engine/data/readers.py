@@ -15,8 +15,9 @@ from torch import Tensor
 
 from cnp_engine.data.cache import Cache, cache_key
 from cnp_engine.data.decode import CONVERSIONS, Notes, decode, resize, strict_pillow
-from cnp_engine.data.images import Decoded, count_of, empty_images, name_some
+from cnp_engine.data.images import Decoded, count_of, empty_images
 from cnp_engine.data.store import FileUnreadableError, Store
+from cnp_engine.printing import name_some
 
 CACHED_FROM = 500
 """Fewer images than this are decoded again faster than a cache file is worth."""

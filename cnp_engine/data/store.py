@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cnp_engine.errors import DataMissing
+from cnp_engine.files import there
 
 MAX_FILE_BYTES = 1 << 28
 """Largest single file that is read (256 MiB): a zip entry that claims more is left out."""
@@ -143,9 +144,9 @@ class Zip:
 
 def open_store(path: Path) -> Store:
     """A folder or a zip. Raises DataMissing where ``path`` is neither."""
-    if path.is_dir():
+    if there(path) and path.is_dir():
         return Folder(path)
-    if path.is_file():
+    if there(path) and path.is_file():
         return Zip(path)
     raise DataMissing(f"There is no data at {path}.", "Check the path given as --data.")
 

@@ -17,7 +17,7 @@ from cnp_engine.export.document import (
     Tiles,
 )
 from cnp_engine.export.inputs import Picture
-from cnp_engine.export.markup import visible
+from cnp_engine.printing import printable
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$])")
 # What opens a heading, a list or a rule, but only where white space or nothing follows.
@@ -28,7 +28,7 @@ _ADDRESS = re.compile(r"(?i)(?<=[a-z]):(?=//)|(?<=www)\.")
 
 def escape(text: str) -> str:
     """Plain text as Markdown that shows exactly it: no markup, HTML, link or table out of it."""
-    plain = visible(text).strip().replace("&", "&amp;").replace("@", "&#64;")
+    plain = printable(text).strip().replace("&", "&amp;").replace("@", "&#64;")
     plain = _SPECIAL.sub(r"\\\1", plain)
     plain = _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", plain)
     return _STARTS.sub(lambda found: _escaped_start(found[1]), plain)
@@ -95,11 +95,11 @@ def _picture(block: Picture) -> str:
 
 
 def _target(file: str) -> str:
-    return re.sub(r"([<>\\])", r"\\\1", visible(file))
+    return re.sub(r"([<>\\])", r"\\\1", printable(file))
 
 
 def _fenced(text: str) -> str:
     """A fence longer than any run of backticks inside."""
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}\n{visible(text)}\n{fence}"
+    return f"{fence}\n{printable(text)}\n{fence}"

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from cnp_engine.printing import printable
+
 _VOID = frozenset({"meta", "img", "br", "hr"})
 
 
@@ -46,17 +48,6 @@ def join(children: Iterable[Child], between: str = "") -> Html:
     return Html(html.escape(between).join(_written(child) for child in children))
 
 
-def visible(text: str) -> str:
-    """``text`` with every character that does not print spelled out.
-
-    A class name may hold terminal escapes, bidirectional overrides or bytes that are no text;
-    a reader is to see them, not to suffer them.
-    """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
 def number(value: float) -> str:
     """A coordinate: at most two decimals, no negative zero, the same on every machine."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
@@ -64,7 +55,7 @@ def number(value: float) -> str:
 
 
 def _written(child: Child) -> str:
-    return child.text if isinstance(child, Html) else html.escape(visible(child))
+    return child.text if isinstance(child, Html) else html.escape(printable(child))
 
 
 def _attribute_name(key: str) -> str:
@@ -72,4 +63,4 @@ def _attribute_name(key: str) -> str:
 
 
 def _attribute_value(value: str | int | float) -> str:
-    return visible(value) if isinstance(value, str) else number(value)
+    return printable(value) if isinstance(value, str) else number(value)

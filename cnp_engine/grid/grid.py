@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from cnp_engine import settings
 from cnp_engine.config import SOURCE_NAMES, SOURCE_PREFIXES, RunConfig
 from cnp_engine.errors import AttackInvalid, SettingInvalid, SettingUnknown
-from cnp_engine.files import absolute
+from cnp_engine.files import absolute, expanded
 from cnp_engine.grid import models
 from cnp_engine.grid.models import Model
 from cnp_engine.grid.tables import Bars, Listed, Top, Trained
@@ -102,7 +102,7 @@ def beside(folder: Path, text: str, kind: str) -> str:
 
 
 def _from(folder: Path, text: str) -> str:
-    return str(absolute(folder / Path(text).expanduser()))
+    return str(absolute(folder / expanded(text)))
 
 
 def _toml(text: str) -> dict[str, Any]:

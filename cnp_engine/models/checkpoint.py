@@ -22,7 +22,7 @@ from torch import Tensor
 from cnp_engine.errors import CheckpointUnreadable
 from cnp_engine.models import archives, layouts, stand_ins
 from cnp_engine.models.writing import pth_bytes, safetensors_bytes, write_like, write_safetensors
-from cnp_engine.printing import printable
+from cnp_engine.printing import name_some, printable
 
 __all__ = [
     "Checkpoint",
@@ -92,7 +92,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     _check_tensors(path, state, size)
     others = layouts.others(root, place.weights_at)
     if others:
-        notes += (f"it also holds weights at {', '.join(others)}, which are not examined",)
+        notes += (f"it also holds weights at {name_some(others)}, which are not examined",)
     return Checkpoint(
         path=str(path),
         sha256=digest,
@@ -146,12 +146,12 @@ def _load(path: Path, file: BufferedReader, size: int) -> tuple[str, Any]:
         if found.protocol > _PROTOCOL:
             raise CheckpointUnreadable(
                 f"{path} is pickled with protocol {found.protocol}, which is not read safely.",
-                "Save the weights again with torch.save(weights, FILE) as it comes, or as "
+                "Save the weights again by torch.save(weights, FILE) with default settings, or as "
                 "safetensors.",
             ) from error
         # torch puts what is wrong behind advice to switch its safe loading off
         said = str(error).strip().rpartition("WeightsUnpickler error:")[2].strip()
-        reason = printable(said.partition("\n")[0], _LONGEST_REASON)
+        reason = printable(said.partition("\n")[0].partition(". ")[0], _LONGEST_REASON)
         raise CheckpointUnreadable(
             f"{path} is damaged or cut short ({type(error).__name__}: {reason}).", archives.AGAIN
         ) from error

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cnp_engine.errors import WeightsMismatch, WeightsNotFinite
 from cnp_engine.models.writing import is_counter
+from cnp_engine.printing import name_some
 
-_SHOWN = 3
 _TODO = "Give the whole file, or name the network it is of with --arch module:factory."
 
 
@@ -28,20 +28,33 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], name: str) -> dict[str, 
         raise WeightsMismatch(f"The tensors do not fit {name}: {'; '.join(complaints)}.", _TODO)
     _check_shapes(expected, state, name)
     fitted = {key: _fitted(state.get(key), wanted) for key, wanted in expected.items()}
-    bad = [key for key, tensor in fitted.items() if not bool(torch.isfinite(tensor).all())]
+    bad = [key for key, tensor in (*fitted.items(), *state.items()) if not _finite(tensor)]
     if bad:
         raise WeightsNotFinite(
-            f"There are NaN or infinite values in {_few(bad)}.",
+            f"There are NaN or infinite values in {name_some(dict.fromkeys(bad))}.",
             "Training diverged, or the file is damaged; give another checkpoint.",
         )
-    negative = [k for k, t in fitted.items() if k.endswith("running_var") and bool((t < 0).any())]
+    negative = [key for key, tensor in fitted.items() if _no_variance(module, key, tensor)]
     if negative:
         raise WeightsNotFinite(
-            f"There are negative variances in {_few(negative)}: the network's answers would be "
-            "no numbers.",
+            f"There are negative variances in {name_some(negative)}: the network's answers would "
+            "be no numbers.",
             "The file is damaged, or was made to look like a checkpoint; give another one.",
         )
     return fitted
+
+
+def _finite(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
+
+
+def _no_variance(module: nn.Module, key: str, tensor: Tensor) -> bool:
+    """Whether the root of it, and of what is added to it, is no number."""
+    layer, _, kind = key.rpartition(".")
+    if kind != "running_var":
+        return False
+    eps = getattr(module.get_submodule(layer), "eps", 0.0)
+    return bool((tensor <= -eps).any()) if eps else bool((tensor < 0).any())
 
 
 def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str) -> None:
@@ -69,9 +82,4 @@ def _fitted(tensor: Tensor | None, wanted: Tensor) -> Tensor:
 
 
 def _named(what: str, keys: list[str]) -> list[str]:
-    return [f"{what} {_few(keys)}"] if keys else []
-
-
-def _few(keys: list[str]) -> str:
-    more = len(keys) - _SHOWN
-    return ", ".join(keys[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return [f"{what} {name_some(keys)}"] if keys else []

@@ -7,6 +7,7 @@ use (METHOD section 8), and takes the only plausible place where the name is ano
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", 
 _DEEPEST = 4
 _LONGEST_EXTRA = 64
 _LONGEST_TEXT = 1000
+_LONGEST_KEY = 60
 _ATTACK_KEYS = {"data_path", "img_size", "clean_data", "bd_train", "bd_test"}
 
 
@@ -62,24 +64,42 @@ def at(root: Any, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def others(root: Any, weights_at: tuple[str, ...]) -> tuple[str, ...]:
-    """Where else named weights lie, keys joined by dots: an averaged copy, say, or a teacher."""
+    """Where other classifiers' weights lie, keys joined by dots: an averaged copy, or a teacher.
+
+    A classifier ends in a matrix, or has the names that are examined; a generator has neither.
+    """
+    examined = at(root, weights_at)
+    names = _bare(examined)
     found: list[str] = []
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), root)]
-    seen: set[int] = set()
+    waiting: deque[tuple[tuple[str, ...], dict[Any, Any]]] = deque([((), root)])
+    seen = {id(examined)}
     while waiting:
-        keys, value = waiting.pop(0)
-        if keys == weights_at or not isinstance(value, dict) or id(value) in seen:
+        keys, value = waiting.popleft()
+        if id(value) in seen:
             continue
         seen.add(id(value))
         if is_weights(value):
-            found.append(".".join(keys))
+            matrix = any(isinstance(item, Tensor) and item.ndim == 2 for item in value.values())
+            if (matrix or _bare(value) == names) and not _same(value, examined):
+                found.append(".".join(key[:_LONGEST_KEY] for key in keys))
         elif len(keys) < _DEEPEST:
-            waiting += [
+            waiting.extend(
                 ((*keys, key), below)
                 for key, below in value.items()
-                if isinstance(key, str) and key.isprintable()
-            ]
+                if isinstance(below, dict) and isinstance(key, str) and key.isprintable()
+            )
     return tuple(found)
+
+
+def _bare(weights: dict[str, Any]) -> set[str]:
+    """Names of the tensors, without what frameworks put before each."""
+    cut = len(_prefix(weights))
+    return {key[cut:] for key, item in weights.items() if isinstance(item, Tensor)}
+
+
+def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two dictionaries hold the very same values under the same names."""
+    return one.keys() == other.keys() and all(one[key] is other[key] for key in one)
 
 
 def is_weights(value: Any) -> bool:

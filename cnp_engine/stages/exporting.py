@@ -17,7 +17,7 @@ from cnp_engine.commands import Export
 from cnp_engine.errors import SettingInvalid
 from cnp_engine.events import Chosen, Event, Exported, Finished, Healed, Progress, Remeasured
 from cnp_engine.export.naming import FILES, HEALED, MODEL
-from cnp_engine.files import absolute, writing
+from cnp_engine.files import absolute, expanded, writing
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages import closing, committing
 from cnp_engine.stages.answering import check
@@ -107,7 +107,7 @@ def destination(store: RunDirectory, to: str | None) -> Path:
     """Raises SettingInvalid for a path that depends on where a worker happens to run."""
     if to is None:
         return store.exports
-    if not Path(to).expanduser().is_absolute():
+    if not expanded(to).is_absolute():
         raise SettingInvalid(f"{to} does not say from where.", "Give the whole path of the folder.")
     folder = absolute(to)
     with contextlib.suppress(OSError):

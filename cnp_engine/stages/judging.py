@@ -250,8 +250,8 @@ def warnings_of(point: CurvePoint, heals: bool, no_class: bool) -> Generator[Eve
     assert retention is not None
     if residual.value > 0.1:
         told = (
-            f"changes {100 * residual.value:.0f} % of the answers, of which a patch of its size "
-            "changes some on any network: pruning may not suppress all of the backdoor."
+            f"changes {100 * residual.value:.0f} % of the answers; a patch of its size changes "
+            "some on any network, so this need not all be the backdoor."
             if no_class
             else f"works on {100 * residual.value:.0f} % of the images: pruning does not suppress "
             "the backdoor."

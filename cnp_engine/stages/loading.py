@@ -9,7 +9,7 @@ import torch
 
 from cnp_engine import codec, runtime
 from cnp_engine.algorithms.metrics import GroundTruth
-from cnp_engine.algorithms.overlay import MaskedNetwork
+from cnp_engine.algorithms.overlay import MaskedNetwork, logits_of
 from cnp_engine.config import RunConfig
 from cnp_engine.data.attack_file import load_attack, load_trigger
 from cnp_engine.data.images import DataSource
@@ -29,6 +29,7 @@ from cnp_engine.events import (
 )
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import LoadedModel, load_model
+from cnp_engine.printing import name_some, printable
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages.evidence import Evidence, measured
 from cnp_engine.stages.material import Clock, Material, floats, has, load_json, save_json
@@ -155,21 +156,28 @@ def said_of(loaded: LoadedModel, drawn: Split) -> list[Event]:
     images = drawn.clean.images[:ASKED].float() / 255
     try:
         with torch.no_grad():
-            logits_BK = loaded.module(images)
-        shape = tuple(logits_BK.shape)
-    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
-        # a network of the user's own may fail in many ways; torch names the shapes
-        reason = str(error).strip().partition("\n")[0][:160]
+            logits_BK = logits_of(loaded.module(images))
+    except Exception as error:
+        # The user's own network may fail in any way, and so does any that wants other images.
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+            "allocate memory" in str(error)
+        ):
+            raise
+        reason = printable(str(error).strip().partition("\n")[0], 160)
         raise WeightsMismatch(
             f"The network cannot be asked for images of {tuple(images.shape[1:])} (channels, "
-            f"height, width): {reason}.",
-            "Only networks that take RGB images, and answer with one tensor, are supported.",
+            f"height, width): {type(error).__name__}: {reason}.",
+            "Only networks that take RGB images of this size can be examined.",
         ) from error
-    if shape != (len(images), loaded.architecture.classes):
+    if not isinstance(logits_BK, torch.Tensor) or logits_BK.shape != (
+        len(images), loaded.architecture.classes,
+    ):  # fmt: skip
+        shape = getattr(logits_BK, "shape", None)
+        what = f"a {type(logits_BK).__name__}" + ("" if shape is None else f" of {tuple(shape)}")
         raise WeightsMismatch(
-            f"The network answers {len(images)} images with a tensor of {shape}, where one number "
-            f"for each of {loaded.architecture.classes} classes is expected.",
-            "Give a network that answers with the logits of its classes.",
+            f"The network answers {len(images)} images with {what}, where one number for each of "
+            f"{loaded.architecture.classes} classes is expected.",
+            "Give a network that answers with the logits of its classes, as a tensor.",
         )
     if not bool(torch.isfinite(logits_BK).all()):
         raise WeightsNotFinite(
@@ -183,7 +191,7 @@ def said_of(loaded: LoadedModel, drawn: Split) -> list[Event]:
     return [
         Warned(
             "several_weights",
-            f"The checkpoint also holds weights at {', '.join(others)}: only those at {place} are "
+            f"The checkpoint also holds weights at {name_some(others)}: only those at {place} are "
             "examined. Save the others as files of their own to examine them.",
         )
     ]

@@ -171,15 +171,17 @@ def test_an_array_that_claims_more_than_there_is(tmp_path: Path) -> None:
         open_source(str(tmp_path / "a.npz"))
 
 
-def test_labels_that_fit_no_class_are_told_as_they_are(tmp_path: Path) -> None:
-    labels = np.array([0, 1, 2, 3, (1 << 63) + 5], dtype=np.uint64)
+@pytest.mark.parametrize("label", [60_000_000, (1 << 63) + 5])
+def test_labels_that_fit_no_class_are_told_as_they_are(tmp_path: Path, label: int) -> None:
+    labels = np.array([0, 1, 2, 3, label], dtype=np.uint64)
     path = _save(tmp_path / "a.npz", {"images": X, "labels": labels})
-    with pytest.raises(DataMismatch, match="labels up to 9223372036854775813"):
+    with pytest.raises(DataMismatch, match=f"labels up to {label}"):
         open_source(path)
 
 
 @pytest.mark.parametrize(
-    "name", ["~nosuchuser/a.npz", "a" * 300 + ".npz", "~nosuchuser/b", "b" * 300]
+    "name",
+    ["~nosuchuser/a.npz", "a" * 300 + ".npz", "~nosuchuser/b", "b" * 300, "cifar10:" + "c" * 300],
 )
 def test_what_can_be_no_path_is_not_there(name: str) -> None:
     with pytest.raises(DataMissing, match="There is no"):
@@ -187,9 +189,7 @@ def test_what_can_be_no_path_is_not_there(name: str) -> None:
 
 
 def test_names_of_a_stranger_do_not_drive_the_terminal(tmp_path: Path) -> None:
-    classes = np.array(["cat", "\x1b]0;pwn\x07dog", "fish"])
+    classes = np.array(["cat", "\x1b]0;pwn\x07dog", "\x07"])
     path = _save(tmp_path / "a.npz", {"images": X, "labels": Y, "classes": classes})
     source = open_source(path)
-    assert source.classes[0] == "cat"
-    assert all(name.isprintable() for name in source.classes)
-    assert len(set(source.classes)) == 3
+    assert source.classes == ("cat", r"\x1b]0;pwn\x07dog", r"\x07")

@@ -6,7 +6,8 @@ import pytest
 
 from cnp_engine.events import Rate
 from cnp_engine.export import wording
-from cnp_engine.export.markup import Html, el, number, visible
+from cnp_engine.export.markup import Html, el, number
+from cnp_engine.printing import printable
 
 
 @pytest.mark.parametrize(
@@ -63,4 +64,4 @@ def test_text_and_attributes_are_escaped_and_markup_is_not() -> None:
 
 
 def test_visible_spells_out_what_does_not_print() -> None:
-    assert visible("é\x1b\u202e\n\udcff") == "é\\x1b\\u202e\\n\\udcff"
+    assert printable("é\x1b\u202e\n\udcff") == "é\\x1b\\u202e\\n\\udcff"

@@ -205,8 +205,26 @@ def test_other_weights_in_the_file_are_named(tmp_path: Path) -> None:
     torch.save({"teacher": state, "student": small_state()}, tmp_path / "unknown.pth")
     read = read_checkpoint(tmp_path / "unknown.pth")
     assert {*read.others, *read.weights_at} == {"teacher", "student"}
-    torch.save({"state_dict": state, "epoch": 3}, tmp_path / "one.pth")
-    assert read_checkpoint(tmp_path / "one.pth").others == ()
+    generator = {"main.0.weight": torch.ones(3, 3, 3, 3), "main.0.bias": torch.ones(3)}
+    trees: tuple[dict[str, Any], ...] = (
+        {"state_dict": state, "epoch": 3},
+        {"model": state, "state_dict": state},
+        {"netC": state, "netG": generator},
+    )
+    for single in trees:
+        torch.save(single, tmp_path / "one.pth")
+        assert read_checkpoint(tmp_path / "one.pth").others == ()
+
+
+def test_a_crowd_of_weights_is_told_in_a_line(tmp_path: Path) -> None:
+    state = small_state()
+    crowd = {f"{number}" + "x" * 500: {"fc.weight": torch.ones(2, 2)} for number in range(40)}
+    torch.save({"model": state, **crowd}, tmp_path / "crowd.pth")
+    read = read_checkpoint(tmp_path / "crowd.pth")
+    assert len(read.others) == 40
+    (note,) = read.notes
+    assert note.endswith("and 37 more, which are not examined")
+    assert len(note) < 400
 
 
 def test_read_plain_gives_a_trigger_file(tmp_path: Path) -> None:

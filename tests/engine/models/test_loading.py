@@ -17,7 +17,7 @@ from cnp_engine.errors import (
     WeightsMismatch,
     WeightsNotFinite,
 )
-from cnp_engine.models.checkpoint import Checkpoint, read_checkpoint, write_like
+from cnp_engine.models.checkpoint import Checkpoint, pth_bytes, read_checkpoint, write_like
 from cnp_engine.models.registry import assemble, load_model
 
 from .tools import State, fill, images, saver, small_state, wrapped
@@ -93,8 +93,21 @@ def test_averaged_batch_counters_are_taken(tmp_path: Path) -> None:
     state["bn1.num_batches_tracked"] = torch.tensor(7.25)
     loaded = load_model(saved(tmp_path / "model.pth", state))
     assert torch.equal(loaded.module(x), wanted)
-    kept = loaded.checkpoint.state["bn1.num_batches_tracked"]
-    assert float(kept) == 7.25, "as it came, for writing back"
+    checkpoint = loaded.checkpoint
+    (tmp_path / "back.pth").write_bytes(pth_bytes(checkpoint, dict(checkpoint.state)))
+    back = torch.load(tmp_path / "back.pth", weights_only=True)
+    assert float(back["bn1.num_batches_tracked"]) == 7.25, "as it came"
+    state["bn1.num_batches_tracked"] = torch.tensor(torch.nan)
+    with pytest.raises(WeightsNotFinite, match=r"in bn1\.num_batches_tracked\."):
+        load_model(saved(tmp_path / "nan.pth", state))
+
+
+def test_a_variance_of_next_to_nothing_is_one(tmp_path: Path) -> None:
+    """Differences leave -1e-12 behind; what is added under the root is 1e-5."""
+    state = small_state()
+    state["bn1.running_var"][0] = -1e-12
+    module = load_model(saved(tmp_path / "model.pth", state)).module
+    assert bool(torch.isfinite(module(images())).all())
 
 
 def test_a_single_output_tells_no_classes_apart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,26 +37,51 @@ def grey():
 
 def pair():
     return Own(twice=True)
+
+
+class Named(Own):
+    def forward(self, x):
+        return {"logits": super().forward(x)}
+
+
+class Large(Own):
+    def forward(self, x):
+        assert x.shape[-1] == 64, "64 pixels"
+        return super().forward(x)
 """
 
 
+def asked(folder: Path, few: Path, factory: str) -> float:
+    """BA of the network that ``OWN`` has under that name."""
+    (folder / "own.py").write_text(OWN)
+    scope: dict[str, Any] = {}
+    exec(compile(OWN, "own", "exec"), scope)
+    torch.save(scope[factory]().state_dict(), folder / "model.pth")
+    found = evaluate_model(
+        str(folder / "model.pth"), str(few), arch=f"{folder / 'own.py'}:{factory}",
+        normalize="none", device="cpu",
+    )  # fmt: skip
+    ba: float = found["ba"]
+    return ba
+
+
 @pytest.mark.parametrize(
-    ("factory", "said"), [("grey", r"images of \(3, 32, 32\)"), ("pair", "cannot be asked")]
+    ("factory", "said"),
+    [
+        ("grey", r"images of \(3, 32, 32\).*RuntimeError"),
+        ("Named", "answers 8 images with a dict, where one number"),
+        ("Large", "AssertionError: 64 pixels"),
+    ],
 )
-def test_a_network_that_takes_something_else(
+def test_a_network_that_takes_or_answers_something_else(
     tmp_path: Path, few: Path, factory: str, said: str
 ) -> None:
-    (tmp_path / "own.py").write_text(OWN)
-    scope: dict[str, object] = {}
-    exec(compile(OWN, "own", "exec"), scope)
-    network = scope[factory]
-    assert callable(network)
-    torch.save(network().state_dict(), tmp_path / "model.pth")
     with pytest.raises(WeightsMismatch, match=said):
-        evaluate_model(
-            str(tmp_path / "model.pth"), str(few), arch=f"{tmp_path / 'own.py'}:{factory}",
-            normalize="none", device="cpu",
-        )  # fmt: skip
+        asked(tmp_path, few, factory)
+
+
+def test_a_network_that_answers_its_features_too(tmp_path: Path, few: Path) -> None:
+    assert 0 <= asked(tmp_path, few, "pair") <= 1
 
 
 def loaded(folder: Path, few: Path, model: str) -> list[Event]:
