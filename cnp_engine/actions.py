@@ -71,7 +71,7 @@ def evaluate_model(
             f"{data} has no labelled test images to measure on.",
             "Give a folder with one subfolder a class, or another source with labels.",
         )
-    said = loading.said_of(loaded, drawn)
+    said = loading.ask_first(loaded, drawn)
     found, more = loading.choose_normalize(normalize, loaded, drawn)
     notices = [*source.notices, *drawn.clean.notices, *drawn.notices]
     notices += [event.text for event in (*said, *more) if isinstance(event, Warned)]

@@ -70,6 +70,11 @@ def named_batch_norms(state: Mapping[str, Tensor]) -> tuple[BatchNormLayer, ...]
 def explain_names(state: Mapping[str, Tensor]) -> str:
     """``explain`` for an unknown network without BatchNorm, from its tensors alone."""
     number = named_other_norms(state)
+    if any(key.endswith(".running_mean") for key in state):
+        return (
+            "The tensors have BatchNorm statistics, but no weights beside them (affine=False): "
+            "there is nothing that can be set to 0."
+        )
     if not number:
         return "The tensors have no BatchNorm statistics, and no other normalisation layer either."
     return (

@@ -59,7 +59,7 @@ def load_stage(
     check_targets(config.targets, names)
     yield _data_event(source, drawn, names)
     save_json(store, SPLIT, drawn.record())
-    yield from said_of(loaded, drawn)
+    yield from ask_first(loaded, drawn)
     normalize, said = choose_normalize(config.normalize, loaded, drawn)
     yield from said
     loaded.module.to(device).to(memory_format=torch.channels_last)
@@ -147,7 +147,7 @@ def _data_event(source: DataSource, drawn: Split, names: tuple[str, ...]) -> Dat
     )
 
 
-def said_of(loaded: LoadedModel, drawn: Split) -> list[Event]:
+def ask_first(loaded: LoadedModel, drawn: Split) -> list[Event]:
     """What a checkpoint has to be warned of, once its network was asked for a few clean images.
 
     Raises WeightsNotFinite for answers that are no numbers, WeightsMismatch where it cannot be

@@ -176,6 +176,9 @@ WITHOUT: dict[str, tuple[Callable[[], State], str | None, str]] = {
     ),
     "GroupNorm, unknown": (lambda: Grouped().state_dict(), None, "2 scale-and-shift pairs"),
     "ResNet of GroupNorm": (grouped_resnet, None, "20 scale-and-shift pairs"),
+    "not affine, unknown": (
+        lambda: Unaffine().state_dict(), None, r"no weights beside them \(affine=False\)",
+    ),
     "VGG without": (narrow_vgg_state, None, "no other normalisation layer"),
     "a Linear": (lambda: nn.Linear(2, 2).state_dict(), None, "no other normalisation layer"),
 }  # fmt: skip
