@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cnp_engine.attacks import AllToAll, Attack, Blend, Recorded, Several
 from cnp_engine.attacks.catalogue import (
@@ -113,7 +114,7 @@ def load_trigger(
     """
     path = expanded(path)
     target = check_target(f"--target for {path}", target, classes)
-    attack = Blend(target, *pattern_and_weight(path), "trigger")
+    attack = _blend(path, target, *pattern_and_weight(path), "trigger")
     if size is not None:
         check_size(str(path), attack, size)
     return attack
@@ -122,8 +123,6 @@ def load_trigger(
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise AttackInvalid(f"There is no file {path}.", "Check the path of --attack.") from error
     except OSError as error:
         why = error.strerror or "it cannot be read"
         raise AttackInvalid(f"{path} cannot be read: {why}.", "Give an attack.toml.") from error
@@ -282,6 +281,16 @@ def _from_file(where: str, file: Path, name: str, target: int, plain: dict[str, 
     if "weight" in plain:
         opacity = check_value(where, "weight", plain["weight"], 0.0)
         weight = torch.full_like(pattern, float(opacity))
+    return _blend(file, target, pattern, weight, name)
+
+
+def _blend(file: Path, target: int, pattern: Tensor, weight: Tensor, name: str) -> Blend:
+    if not bool(weight.any()):
+        raise AttackInvalid(
+            f"The trigger of {file} covers no pixel: its weight is 0 everywhere.",
+            "Give a weight, or a picture whose alpha, or whatever is not black, is where it covers "
+            "the image.",
+        )
     return Blend(target, pattern, weight, name)
 
 

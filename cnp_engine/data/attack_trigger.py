@@ -31,8 +31,6 @@ def pattern_and_weight(path: Path) -> tuple[Tensor, Tensor]:
     tensors = read_tensors(path)
     todo = "Store pattern and weight as (3, H, W) in [0, 1]."
     pattern, weight = take(path, tensors, ("pattern", "weight"), todo)
-    if not bool((weight != 0).any()):
-        raise AttackInvalid(f"weight in {path} is 0 everywhere: the trigger covers nothing.", todo)
     for name, value in (("pattern", pattern), ("weight", weight)):
         if value.ndim != 3 or value.shape[0] != 3 or value.shape != pattern.shape:
             raise AttackInvalid(f"{name} in {path} has shape {tuple(value.shape)}.", todo)
@@ -88,9 +86,4 @@ def _picture(path: Path) -> tuple[Tensor, Tensor]:
     pixels = torch.from_numpy(rgba).permute(2, 0, 1).contiguous()
     pattern = pixels[:3].contiguous()
     weight = pixels[3:] if alpha else (pattern.amax(0, keepdim=True) > 0).float()
-    if not bool(weight.any()):
-        raise AttackInvalid(
-            f"{path} covers no pixel: it is {'transparent' if alpha else 'black'} all over.",
-            "Give a picture of the trigger; its alpha says where it covers the image.",
-        )
     return pattern, weight.expand_as(pattern).contiguous()

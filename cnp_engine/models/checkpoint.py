@@ -22,7 +22,7 @@ from torch import Tensor
 from cnp_engine.errors import CheckpointUnreadable
 from cnp_engine.models import archives, layouts, stand_ins
 from cnp_engine.models.writing import pth_bytes, safetensors_bytes, write_like, write_safetensors
-from cnp_engine.printing import name_some, printable
+from cnp_engine.printing import name_some
 
 __all__ = [
     "Checkpoint",
@@ -151,7 +151,7 @@ def _load(path: Path, file: BufferedReader, size: int) -> tuple[str, Any]:
             ) from error
         # torch puts what is wrong behind advice to switch its safe loading off
         said = str(error).strip().rpartition("WeightsUnpickler error:")[2].strip()
-        reason = printable(said.partition("\n")[0].partition(". ")[0], _LONGEST_REASON)
+        reason = said.partition("\n")[0].partition(". ")[0][:_LONGEST_REASON]
         raise CheckpointUnreadable(
             f"{path} is damaged or cut short ({type(error).__name__}: {reason}).", archives.AGAIN
         ) from error

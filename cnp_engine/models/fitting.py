@@ -53,8 +53,7 @@ def _no_variance(module: nn.Module, key: str, tensor: Tensor) -> bool:
     layer, _, kind = key.rpartition(".")
     if kind != "running_var":
         return False
-    eps = getattr(module.get_submodule(layer), "eps", 0.0)
-    return bool((tensor <= -eps).any()) if eps else bool((tensor < 0).any())
+    return bool((tensor < -getattr(module.get_submodule(layer), "eps", 0.0)).any())
 
 
 def _check_shapes(expected: Mapping[str, Tensor], state: Mapping[str, Tensor], name: str) -> None:

@@ -29,7 +29,7 @@ from cnp_engine.events import (
 )
 from cnp_engine.models.checkpoint import read_checkpoint
 from cnp_engine.models.registry import LoadedModel, load_model
-from cnp_engine.printing import name_some, printable
+from cnp_engine.printing import name_some
 from cnp_engine.rundir import RunDirectory
 from cnp_engine.stages.evidence import Evidence, measured
 from cnp_engine.stages.material import Clock, Material, floats, has, load_json, save_json
@@ -163,7 +163,7 @@ def ask_first(loaded: LoadedModel, drawn: Split) -> list[Event]:
             "allocate memory" in str(error)
         ):
             raise
-        reason = printable(str(error).strip().partition("\n")[0], 160)
+        reason = str(error).strip().partition("\n")[0][:160]
         raise WeightsMismatch(
             f"The network cannot be asked for images of {tuple(images.shape[1:])} (channels, "
             f"height, width): {type(error).__name__}: {reason}.",
